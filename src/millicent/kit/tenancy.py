@@ -1,0 +1,79 @@
+"""Tenants: every business table has one, and PostgreSQL itself keeps them apart (forced row-level security).
+
+Work happens inside `tenant_scope`, which opens a transaction and sets `millicent.tenant` for just that transaction.
+Outside a scope a query of the application role sees no row and an insert is refused: it fails closed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.apps import apps
+from django.db import connection, connections, models, transaction
+from django.db.models import Func
+from psycopg import sql
+
+from millicent.kit.postgres import APPLICATION_ROLE
+
+CURRENT_TENANT_SQL = "NULLIF(current_setting('millicent.tenant', true), '')::uuid"
+
+
+class CurrentTenant(Func):
+    """Database default of every tenant column: the tenant of the running transaction."""
+
+    template = CURRENT_TENANT_SQL
+    arity = 0
+    output_field = models.UUIDField()
+
+
+class TenantTable(models.Model):
+    """Base of every business table. `append_only` tables can be read and inserted into, never changed."""
+
+    append_only = False
+
+    tenant_id = models.UUIDField(db_default=CurrentTenant(), editable=False)
+
+    class Meta:
+        abstract = True
+
+
+@contextmanager
+def tenant_scope(tenant_id: UUID) -> Iterator[None]:
+    """Do one transaction's work for one tenant. Nested scopes must be of the same tenant."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('millicent.tenant', true)")
+            (current,) = cursor.fetchone()
+            assert current in (None, "", str(tenant_id)), "a transaction serves one tenant only"
+            cursor.execute("SELECT set_config('millicent.tenant', %s, true)", [str(tenant_id)])
+        yield
+
+
+def protect_tables(*, using: str = "owner") -> None:
+    """Give every tenant table its policy and the application role its rights. Runs after each migration; idempotent."""
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(sql.Identifier(APPLICATION_ROLE)))
+        cursor.execute(
+            sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(
+                sql.Identifier(APPLICATION_ROLE)
+            )
+        )
+        for model in apps.get_models():
+            table = sql.Identifier(model._meta.db_table)
+            rights = "SELECT, INSERT" if getattr(model, "append_only", False) else "SELECT, INSERT, UPDATE, DELETE"
+            cursor.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(table, sql.Identifier(APPLICATION_ROLE)))
+            cursor.execute(
+                sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), table, sql.Identifier(APPLICATION_ROLE))
+            )
+            if issubclass(model, TenantTable):
+                for statement in _ROW_SECURITY:
+                    cursor.execute(sql.SQL(statement).format(table=table))
+
+
+_ROW_SECURITY = (
+    "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+    "DROP POLICY IF EXISTS tenant_rows_only ON {table}",
+    f"CREATE POLICY tenant_rows_only ON {{table}} USING (tenant_id = {CURRENT_TENANT_SQL}) "
+    f"WITH CHECK (tenant_id = {CURRENT_TENANT_SQL})",
+)

@@ -22,7 +22,11 @@ DECODED_EXTRA_COLUMNS = {
 
 @unique
 class Part(StrEnum):
-    """A whole usage, or one of several records that make one."""
+    """A whole usage, or one of several records that make one.
+
+    `occurred_at_ms` of a whole, a start and a partial is when it began; of an interim and a stop it is the moment of
+    the report, and `duration_ms` says how long the usage had lasted by then (0: the record does not say).
+    """
 
     WHOLE = "whole"
     START = "start"
@@ -66,9 +70,14 @@ class DecodedChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatOptions:
-    """What a source declares about its files: zone of local times, dialling rules, and format-specific options."""
+    """What a source declares about its files: zone of local times, dialling rules, and format-specific options.
+
+    A resumed run gives `first_record_number`, the number of the record at its `start_offset`, because a decoder
+    does not read again what was read before.
+    """
 
     zone: str = "UTC"
+    first_record_number: int = 1
     options: Mapping[str, str] = field(default_factory=dict)
 
 

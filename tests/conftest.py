@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,8 +15,10 @@ import pytest
 
 _HOME = Path(os.environ.get("MILLICENT_TEST_HOME") or tempfile.mkdtemp(prefix="millicent-test-"))
 os.environ["MILLICENT_HOME"] = str(_HOME)
-os.environ.pop("MILLICENT_DATABASE_URL", None)
-os.environ.pop("MILLICENT_LAKE", None)
+for _name in [name for name in os.environ if name.startswith("MILLICENT_") and "_TEST_" not in name]:
+    if _name != "MILLICENT_HOME":
+        del os.environ[_name]
+# Compiled kernels outlive the test's home, so a second run is quick.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "millicent-numba"))
 
 _admin_url = os.environ.get("MILLICENT_TEST_DATABASE_URL")
@@ -27,12 +30,21 @@ if _admin_url:
 
 from millicent.config.setup import open_stores  # noqa: E402 - the environment above must come first
 
-open_stores()
+open_stores(migrate=True)
 
 from django.db import connections  # noqa: E402 - Django is set up by now
 
+from millicent.kit.embedded import leave_servers  # noqa: E402
 from millicent.kit.models import Tenant  # noqa: E402
 from millicent.kit.tenancy import tenant_scope  # noqa: E402
+
+
+def pytest_sessionfinish() -> None:
+    """Stop the embedded server and remove the home that was made for this session."""
+    connections.close_all()
+    leave_servers()
+    if "MILLICENT_TEST_HOME" not in os.environ:
+        shutil.rmtree(_HOME, ignore_errors=True)
 
 
 @pytest.fixture

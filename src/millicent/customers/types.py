@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum, unique
 
 from millicent.catalog.types import MONTHLY, Period
 
@@ -48,3 +49,86 @@ class BillingAccountFacts:
     reseller: str = ""  # reseller code, "" for direct customers
     opened_at_ms: int = 0
     characteristics: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayerGroup:
+    """A payer and every account whose charges it receives, payer first, then by id."""
+
+    payer: BillingAccountFacts
+    accounts: tuple[BillingAccountFacts, ...]
+
+
+@unique
+class PartyKind(StrEnum):
+    PERSON = "person"
+    ORGANISATION = "organisation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBillingAccount:
+    """A billing account to be opened, with its party. Accounts of one party repeat its code and its name.
+
+    `payer_code` "" is the account itself, else the code of an account above it that pays for itself.
+    """
+
+    code: str
+    party_code: str
+    party_name: str
+    currency: str
+    zone: str
+    opened_at_ms: int
+    party_kind: PartyKind = PartyKind.PERSON
+    email: str = ""
+    phone: str = ""
+    parent_code: str = ""
+    payer_code: str = ""
+    cycle: BillCycle = field(default_factory=BillCycle)
+    language: str = "en"
+    segment: str = "consumer"
+    country: str = ""
+    jurisdiction: str = ""
+    is_business: bool = False
+    tax_number: str = ""
+    tax_exemptions: tuple[TaxExemption, ...] = ()
+    address_lines: tuple[str, ...] = ()
+    reseller: str = ""
+    characteristics: Mapping[str, str] = field(default_factory=dict)
+
+
+# Billing accounts to be opened, as columns: what `open_billing_accounts` writes and what an import is turned into.
+NEW_ACCOUNT_COLUMNS = {
+    "account_code": "String",
+    "party_code": "String",
+    "party_kind": "String",  # PartyKind
+    "party_name": "String",
+    "email": "String",  # "" none
+    "phone": "String",
+    "parent_code": "String",  # "" at the top
+    "payer_code": "String",  # "" the account itself
+    "currency": "String",
+    "zone": "String",
+    "cycle_day": "Int64",
+    "cycle_count": "Int64",
+    "cycle_unit": "String",  # PeriodUnit
+    "cycle_anchor_ms": "Int64",
+    "language": "String",
+    "segment": "String",
+    "country": "String",
+    "jurisdiction": "String",
+    "is_business": "Boolean",
+    "tax_number": "String",
+    "reseller": "String",
+    "address": "String",  # lines joined by "\n"
+    "opened_at_ms": "Int64",
+    "characteristics": "String",  # JSON object
+}
+
+NEW_EXEMPTION_COLUMNS = {
+    "account_code": "String",
+    "kind": "String",
+    "jurisdiction": "String",
+    "certificate": "String",
+    "effective_from_ms": "Int64",
+    "effective_until_ms": "Int64",  # null: open
+}

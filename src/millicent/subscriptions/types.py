@@ -61,3 +61,59 @@ class SubscriptionFacts:
     billing_account_id: int
     pool: str = ""  # shared-allowance group, "" none
     versions: tuple[SubscriptionVersion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldIdentifier:
+    """A number, SIM, user name, address or device, and the half-open time in which a subscription holds it."""
+
+    kind: IdentifierKind
+    identifier: str
+    effective_from_ms: int
+    effective_until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSubscription:
+    """A subscription to be added with its history so far: versions oldest first, without gap or overlap."""
+
+    code: str
+    account_code: str
+    versions: tuple[SubscriptionVersion, ...]
+    pool: str = ""
+    identifiers: tuple[HeldIdentifier, ...] = ()
+
+
+# Subscriptions to be added, as columns. Rows of one `subscription_code` are its versions.
+NEW_VERSION_COLUMNS = {
+    "subscription_code": "String",
+    "account_code": "String",
+    "pool": "String",
+    "effective_from_ms": "Int64",
+    "effective_until_ms": "Int64",  # null: still holds
+    "offering": "String",
+    "status": "String",  # SubscriptionStatus
+    "quantity": "Int64",
+    "price_overrides": "String",  # JSON object: price code -> nanos
+    "add_ons": "String",  # JSON list of offering codes
+    "coupons": "String",  # JSON list of discount codes
+    "characteristics": "String",  # JSON object
+}
+
+NEW_IDENTIFIER_COLUMNS = {
+    "subscription_code": "String",
+    "kind": "String",  # IdentifierKind
+    "identifier": "String",  # normalised
+    "effective_from_ms": "Int64",
+    "effective_until_ms": "Int64",  # null: still held
+}
+
+# What enrichment is told: who held which identifier when.
+IDENTIFIER_FRAME_COLUMNS = {
+    "identifier_kind": "String",
+    "identifier": "String",
+    "effective_from_ms": "Int64",
+    "effective_until_ms": "Int64",  # largest int64 where open
+    "subscription_id": "Int64",
+    "billing_account_id": "Int64",
+}

@@ -1,0 +1,160 @@
+"""Reads of customers: accounts as billing and enrichment see them, in a few queries however many there are."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from millicent.catalog.types import Period, PeriodUnit
+from millicent.customers.types import BillCycle, BillingAccountFacts, PayerGroup, TaxExemption
+from millicent.kit.bulk import read_rows
+from millicent.kit.errors import Defect
+
+_ACCOUNTS = """
+SELECT account.id, account.code, party.name, terms.payer_id, account.parent_id, account.currency, account.zone,
+       account.cycle_day, account.cycle_count, account.cycle_unit, account.cycle_anchor_ms,
+       terms.language, terms.segment, terms.country, terms.jurisdiction, terms.is_business, terms.tax_number,
+       account.address, terms.reseller, account.opened_at_ms, account.characteristics
+FROM customers_billingaccount account
+JOIN customers_party party ON party.id = account.party_id
+JOIN customers_billingaccountterms terms ON terms.billing_account_id = account.id AND terms.superseded_at_ms IS NULL
+"""
+_TERMS_AT = " AND terms.effective_from_ms <= %s AND (terms.effective_until_ms IS NULL OR terms.effective_until_ms > %s)"
+_LATEST_TERMS = " AND terms.effective_until_ms IS NULL"
+_EXEMPTIONS = """
+SELECT billing_account_id, kind, jurisdiction, certificate, effective_from_ms, effective_until_ms
+FROM customers_taxexemptioncertificate WHERE billing_account_id = ANY(%s)
+ORDER BY billing_account_id, effective_from_ms, id
+"""
+_ABOVE = """
+WITH RECURSIVE above AS (
+    SELECT id, code, parent_id FROM customers_billingaccount WHERE code = ANY(%s)
+    UNION
+    SELECT account.id, account.code, account.parent_id
+    FROM above JOIN customers_billingaccount account ON account.id = above.parent_id
+)
+SELECT above.code, above.id, COALESCE(parent.code, ''), payer.code
+FROM above
+LEFT JOIN customers_billingaccount parent ON parent.id = above.parent_id
+JOIN customers_billingaccountterms terms ON terms.billing_account_id = above.id
+    AND terms.superseded_at_ms IS NULL AND terms.effective_until_ms IS NULL
+JOIN customers_billingaccount payer ON payer.id = terms.payer_id
+"""
+
+
+def billing_accounts(
+    *,
+    ids: Iterable[int] | None = None,
+    codes: Iterable[str] | None = None,
+    bucket: int | None = None,
+    buckets: int | None = None,
+    at_ms: int | None = None,
+) -> list[BillingAccountFacts]:
+    """Accounts by id: those asked for, or those whose id leaves `bucket` when divided by `buckets`, or all.
+
+    Their terms are those in force at `at_ms`, or the latest. An account with no terms at that time (not yet open)
+    is left out.
+    """
+    where, values = _choice(column="account.id", ids=ids, bucket=bucket, buckets=buckets)
+    if codes is not None:
+        where, values = f"{where} AND account.code = ANY(%s)", [*values, list(codes)]
+    terms, instants = (_LATEST_TERMS, []) if at_ms is None else (_TERMS_AT, [at_ms, at_ms])
+    return _facts(f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id", [*instants, *values])
+
+
+def payer_groups(
+    *,
+    payer_ids: Iterable[int] | None = None,
+    bucket: int | None = None,
+    buckets: int | None = None,
+    at_ms: int | None = None,
+) -> list[PayerGroup]:
+    """Accounts grouped by who pays, ordered by payer id; the bucket is the payer's. A group is never cut in two."""
+    where, values = _choice(column="terms.payer_id", ids=payer_ids, bucket=bucket, buckets=buckets)
+    terms, instants = (_LATEST_TERMS, []) if at_ms is None else (_TERMS_AT, [at_ms, at_ms])
+    members: dict[int, list[BillingAccountFacts]] = defaultdict(list)
+    for account in _facts(f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id", [*instants, *values]):
+        members[account.payer_id].append(account)
+    groups = []
+    for payer_id in sorted(members):
+        accounts = sorted(
+            members[payer_id], key=lambda account: (account.billing_account_id != payer_id, account.billing_account_id)
+        )
+        if accounts[0].billing_account_id != payer_id:
+            raise Defect(f"account {payer_id} pays for others and not for itself", payer_id=payer_id)
+        groups.append(PayerGroup(payer=accounts[0], accounts=tuple(accounts)))
+    return groups
+
+
+def billing_account_ids(*, codes: Iterable[str]) -> dict[str, int]:
+    """Ids by code; codes that name no account are not in the answer."""
+    return dict(read_rows("SELECT code, id FROM customers_billingaccount WHERE code = ANY(%s)", [list(codes)]))
+
+
+def accounts_above(*, codes: Iterable[str]) -> dict[str, tuple[int, str, str]]:
+    """For these accounts and everything above them: code -> (id, parent's code or "", payer's code)."""
+    found = read_rows(_ABOVE, [list(codes)])
+    return {code: (account_id, parent, payer) for code, account_id, parent, payer in found}
+
+
+def count_billing_accounts() -> int:
+    return int(read_rows("SELECT count(*) FROM customers_billingaccount", [])[0][0])
+
+
+def _choice(
+    *, column: str, ids: Iterable[int] | None, bucket: int | None, buckets: int | None
+) -> tuple[str, list[object]]:
+    if ids is not None:
+        return f"{column} = ANY(%s)", [list(ids)]
+    if bucket is not None:
+        assert buckets is not None, "a bucket is one of so many"
+        return f"{column} %% %s = %s", [buckets, bucket]
+    return "true", []
+
+
+def _facts(query: str, values: Sequence[object]) -> list[BillingAccountFacts]:
+    rows = read_rows(query, values)
+    exemptions: dict[int, list[TaxExemption]] = defaultdict(list)
+    account_ids = [row[0] for row in rows]
+    for account_id, kind, jurisdiction, certificate, from_ms, until_ms in read_rows(_EXEMPTIONS, [account_ids]):
+        exemptions[account_id].append(
+            TaxExemption(
+                kind=kind,
+                jurisdiction=jurisdiction,
+                certificate=certificate,
+                effective_from_ms=from_ms,
+                effective_until_ms=until_ms,
+            )
+        )
+    cycles: dict[tuple[Any, ...], BillCycle] = {}
+    return [_account(row, exemptions=tuple(exemptions.get(row[0], ())), cycles=cycles) for row in rows]
+
+
+def _account(
+    row: tuple[Any, ...], *, exemptions: tuple[TaxExemption, ...], cycles: dict[tuple[Any, ...], BillCycle]
+) -> BillingAccountFacts:
+    turn = row[7:11]
+    if turn not in cycles:
+        day, count, unit, anchor_ms = turn
+        cycles[turn] = BillCycle(day=day, period=Period(count=count, unit=PeriodUnit(unit)), anchor_ms=anchor_ms)
+    return BillingAccountFacts(
+        billing_account_id=row[0],
+        code=row[1],
+        party_name=row[2],
+        payer_id=row[3],
+        parent_id=row[4],
+        currency=row[5],
+        zone=row[6],
+        cycle=cycles[turn],
+        language=row[11],
+        segment=row[12],
+        country=row[13],
+        jurisdiction=row[14],
+        is_business=row[15],
+        tax_number=row[16],
+        tax_exemptions=exemptions,
+        address_lines=tuple(row[17].split("\n")) if row[17] else (),
+        reseller=row[18],
+        opened_at_ms=row[19],
+        characteristics=json.loads(row[20]) if row[20] != "{}" else {},
+    )

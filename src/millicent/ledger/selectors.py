@@ -6,7 +6,8 @@ from itertools import groupby
 from django.db import connection
 
 from millicent.ledger.chain_head import current_tenant, read_head
-from millicent.ledger.models import LedgerEntry, LedgerPeriodClose, LedgerPosting
+from millicent.ledger.chart import BUILT_IN, LedgerAccount
+from millicent.ledger.models import DeclaredLedgerAccount, LedgerEntry, LedgerPeriodClose, LedgerPosting
 from millicent.ledger.types import ChainHead, Entry, PostedEntry, Posting, TrialBalanceRow
 
 _TRIAL_BALANCE = """
@@ -115,3 +116,10 @@ def closed_until_ms() -> int | None:
     """Nothing that happened before this instant is posted any more; None when no period is closed."""
     last = LedgerPeriodClose.objects.order_by("-closed_until_ms").first()
     return None if last is None else last.closed_until_ms
+
+
+def chart_of_accounts() -> list[LedgerAccount]:
+    """Every ledger account by path: the built-in ones and those that the operator declared."""
+    own = DeclaredLedgerAccount.objects.values_list("path", flat=True)
+    declared = [LedgerAccount(path=path, meaning="declared by the operator") for path in own]
+    return sorted([*BUILT_IN.values(), *declared], key=lambda account: account.path)

@@ -11,7 +11,7 @@ from millicent.kit.kernels import Bools, Int64s
 from millicent.mediation.types import SuspenseReason
 from millicent.network.files.fields import Fields, Read, first_filled
 from millicent.network.files.options import CommonOptions
-from millicent.network.files.separated import Interpretation, Verdict
+from millicent.network.files.records import Interpretation, Verdict
 from millicent.network.kernel.values import EMPTY, READ, WRONG
 
 MS_PER_SECOND = 1_000
@@ -28,7 +28,8 @@ class CallColumns:
     millis: str = ""
     other_party: str
     caller: str
-    event_id: str = ""
+    event_columns: Sequence[str] = ()  # what makes the call unique, together
+    placed: bool = False  # calls have no identity of their own: where they stand in the file is part of it
     sequence: str = ""
     disposition: str = ""  # column that says whether it was answered
     answered_values: frozenset[str] = frozenset()
@@ -46,6 +47,7 @@ class CallReader:
     places: Mapping[str, int]
     common: CommonOptions
     zone: str
+    supplier_pattern: str = ""  # its first group is the supplier's name within the column
 
     def check(self) -> None:
         """Refuse a declaration that names a column which the layout does not have."""
@@ -85,10 +87,21 @@ class CallReader:
             "identifier": identifier,
             "other_party": self.text(fields, self.columns.other_party),
             "attributes": self._attributes(fields),
-            "event_id": self.text(fields, self.columns.event_id),
+            "event_id": self._event_id(fields, offsets),
         }
         columns |= self._optional(fields, identifier, columns["other_party"])
         return Interpretation(columns=columns, verdict=verdict)
+
+    def _event_id(self, fields: Fields, offsets: Int64s) -> pl.Series:
+        parts = [self.text(fields, column) for column in self.columns.event_columns]
+        if self.columns.placed:
+            parts.insert(0, pl.Series(offsets).cast(pl.String))
+        if len(parts) == 1:
+            return parts[0]
+        named = [part.alias(str(place)) for place, part in enumerate(parts)]
+        joined = pl.select(pl.concat_str(named, separator="/")).to_series() if named else self.text(fields, "")
+        empty = (parts[0] == "") if parts else None
+        return joined if empty is None or not empty.any() else joined.set(empty, "")
 
     def _reject_by_rule(self, fields: Fields, verdict: Verdict) -> None:
         for column, values in self.common.not_usage:
@@ -167,7 +180,10 @@ class CallReader:
                 pl.when(caller != identifier).then(caller).otherwise(pl.lit(""))
             ).to_series()
         if self.common.supplier:
-            columns["supplier"] = self.text(fields, self.common.supplier)
+            supplier = self.text(fields, self.common.supplier)
+            columns["supplier"] = (
+                supplier.str.extract(self.supplier_pattern).fill_null("") if self.supplier_pattern else supplier
+            )
         if self.has(self.columns.sequence):
             columns["sequence_number"] = _sequence(fields.scaled(self.places[self.columns.sequence]))
         if self.has(self.columns.direction) and self.columns.direction_values:

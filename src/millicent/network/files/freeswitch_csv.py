@@ -11,7 +11,8 @@ from millicent.kit.errors import BadInput
 from millicent.mediation.types import DecodedChunk, FormatOptions
 from millicent.network.files.calls import CallColumns, CallReader
 from millicent.network.files.options import OptionReader, common_options
-from millicent.network.files.separated import Layout, decode_separated
+from millicent.network.files.records import Form, decode_records
+from millicent.network.files.separated import Layout, separated_walk
 
 VANILLA = (
     "caller_id_name,caller_id_number,destination_number,context,start_stamp,answer_stamp,end_stamp,duration,billsec,"
@@ -46,17 +47,15 @@ class FreeSwitchCsv:
             zone=options.zone,
         )
         calls.check()
-        yield from decode_separated(
-            stream,
-            layout=Layout(
-                separator=reader.text("separator", ","), least_fields=len(template), most_fields=len(template)
-            ),
-            common=common,
-            options=options,
-            start_offset=start_offset,
-            interpret=calls.interpret,
+        layout = Layout(separator=reader.text("separator", ","))
+        form = Form(
             what="a FreeSWITCH mod_cdr_csv record",
+            walk=separated_walk(layout, common),
+            interpret=calls.interpret,
+            least_fields=len(template),
+            most_fields=len(template),
         )
+        yield from decode_records(stream, form=form, common=common, options=options, start_offset=start_offset)
 
 
 def template_columns(template: str) -> tuple[str, ...]:
@@ -79,7 +78,7 @@ def _columns(template: Sequence[str], attributes: Sequence[str]) -> CallColumns:
         seconds=first("billsec"),
         other_party=first("destination_number"),
         caller=first("caller_id_number"),
-        event_id=first("uuid"),
+        event_columns=tuple(filter(None, [first("uuid")])),
         attributes=[(name, name) for name in attributes],
         time_pattern=_TIME,
         direction=first("direction"),

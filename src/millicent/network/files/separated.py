@@ -1,29 +1,11 @@
-"""The loop that every separated format shares: blocks, records, fields, then one interpretation of whole columns."""
+"""Separated text (CSV and its relatives) as a way to find records."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import BinaryIO
+from dataclasses import dataclass
 
-import numpy as np
-import polars as pl
-
-from millicent.kit.errors import BadInput
-from millicent.kit.kernels import Bools, Int32s, Int64s, UInt8s
-from millicent.mediation.types import DecodedChunk, FormatOptions, SuspenseReason
-from millicent.network.files.chunks import Faults, make_chunk, usage_frame
-from millicent.network.files.fields import Fields
 from millicent.network.files.options import CommonOptions
-from millicent.network.files.window import Window, text_start, windows
-from millicent.network.kernel import separated, text
-
-_DAMAGE = {
-    separated.OPEN_QUOTE: "a quote is never closed",
-    separated.TEXT_AFTER_QUOTE: "text follows a closing quote",
-    separated.TOO_MANY_FIELDS: "more fields than the layout has",
-    separated.TOO_LONG: "longer than record_limit_bytes",
-    separated.NUL_BYTE: "a zero byte",
-    separated.CUT_SHORT: "the file ends inside the record",
-}
+from millicent.network.files.records import Room, Walk
+from millicent.network.files.window import Window
+from millicent.network.kernel import separated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,116 +16,18 @@ class Layout:
     quote: str = '"'  # "" where quotes are ordinary text
     backslash: bool = False
     multiline: bool = False
-    least_fields: int
-    most_fields: int
-    header_lines: int = 0
-    comment: str = ""  # a record that begins with this is no usage
-    ended_by_newline: bool = False  # a last record without newline was cut short
 
 
-@dataclass(slots=True)
-class Verdict:
-    """Why each record of a block stops: the first reason given stays. ACCEPTED where none was."""
+def separated_walk(layout: Layout, common: CommonOptions) -> Walk:
+    """How to find the records of this layout."""
 
-    reason: UInt8s
-    detail: Int64s
-    texts: list[str] = field(default_factory=list)
+    def walk(window: Window, room: Room) -> tuple[int, int]:
+        return _walk(window, layout, common, room)
 
-    @classmethod
-    def of(cls, height: int) -> "Verdict":
-        return cls(np.zeros(height, np.uint8), np.zeros(height, np.int64))
-
-    def refuse(self, where: Bools, reason: SuspenseReason, detail: str) -> None:
-        fresh = where & (self.reason == SuspenseReason.ACCEPTED)
-        if fresh.any():
-            self.texts.append(detail)
-            self.reason[fresh] = int(reason)
-            self.detail[fresh] = len(self.texts) - 1
-
-    @property
-    def accepted(self) -> Bools:
-        return np.asarray(self.reason == SuspenseReason.ACCEPTED)
+    return walk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interpretation:
-    """What a format makes of the sound records of a block: columns by name, and a verdict on each record."""
-
-    columns: Mapping[str, pl.Series]
-    verdict: Verdict
-
-
-Interpret = Callable[[Fields, Int64s], Interpretation]  # fields and the byte offset of each record
-
-
-@dataclass(slots=True, kw_only=True)
-class _Room:
-    """Arrays that a block's positions are written to, made once for each file."""
-
-    record_start: Int32s
-    record_end: Int32s
-    next_start: Int32s
-    status: UInt8s
-    foreign: UInt8s
-    field_count: Int32s
-    field_start: Int32s
-    field_end: Int32s
-    field_style: UInt8s
-
-    @classmethod
-    def of(cls, records: int, fields: int) -> "_Room":
-        return cls(
-            record_start=np.empty(records, np.int32),
-            record_end=np.empty(records, np.int32),
-            next_start=np.empty(records, np.int32),
-            status=np.empty(records, np.uint8),
-            foreign=np.empty(records, np.uint8),
-            field_count=np.empty(records, np.int32),
-            field_start=np.empty((records, fields), np.int32),
-            field_end=np.empty((records, fields), np.int32),
-            field_style=np.empty((records, fields), np.uint8),
-        )
-
-
-def decode_separated(
-    stream: BinaryIO,
-    *,
-    layout: Layout,
-    common: CommonOptions,
-    options: FormatOptions,
-    start_offset: int,
-    interpret: Interpret,
-    what: str,
-) -> Iterator[DecodedChunk]:
-    """Decode a file of separated records. `what` names the format in the refusal of a file that is not one."""
-    begin = text_start(stream, start_offset)
-    number = options.first_record_number
-    room = _Room.of(common.chunk_records, layout.most_fields)
-    proven = start_offset > 0
-    for window in windows(stream, offset=begin, block_bytes=common.chunk_bytes):
-        while not window.empty:
-            records, position = _walk(window, layout, common, room)
-            if records == 0:
-                break
-            usage, faults = _interpret_block(window, layout, room, records, number, interpret)
-            if not proven and usage.height == 0 and faults.only_damaged():
-                _refuse_file(faults, what)
-            proven = True
-            number += records
-            window.begin = position
-            yield make_chunk(usage, faults, records_in=records, next_offset=window.offset)
-
-
-def _refuse_file(faults: Faults, what: str) -> None:
-    raise BadInput(
-        f"no record of this file is {what}: {faults.frame()['detail'][0]}",
-        where=f"byte {faults.first_offset}",
-        cure="Check the format and its options in the declaration of the source.",
-        offset=faults.first_offset,
-    )
-
-
-def _walk(window: Window, layout: Layout, common: CommonOptions, room: _Room) -> tuple[int, int]:
+def _walk(window: Window, layout: Layout, common: CommonOptions, room: Room) -> tuple[int, int]:
     records, position = separated.walk_separated(
         window.buffer,
         window.begin,
@@ -165,94 +49,3 @@ def _walk(window: Window, layout: Layout, common: CommonOptions, room: _Room) ->
         room.field_style,
     )
     return int(records), int(position)
-
-
-def _interpret_block(
-    window: Window, layout: Layout, room: _Room, records: int, number: int, interpret: Interpret
-) -> tuple[pl.DataFrame, Faults]:
-    start, end = room.record_start[:records], room.record_end[:records]
-    numbers = np.arange(number, number + records, dtype=np.int64)
-    offsets = start + np.int64(window.offset_of(0))
-    structure = _judge_structure(window, layout, room, records, numbers)
-    sound = np.flatnonzero(structure.accepted)
-    usage = usage_frame({}, height=0)
-    faults = Faults()
-    if sound.size:
-        fields = _fields(window, room, records, sound)
-        told = interpret(fields, offsets[sound])
-        kept = sound[told.verdict.accepted]
-        known = dict(told.columns)
-        usage = usage_frame(
-            known
-            | {
-                "record_number": pl.Series(numbers[sound]),
-                "byte_offset": pl.Series(offsets[sound]),
-                "byte_length": pl.Series((end - start)[sound].astype(np.int64)),
-            },
-            height=sound.size,
-        )
-        if kept.size < sound.size:
-            usage = usage.filter(pl.Series(told.verdict.accepted))
-        _add_faults(faults, told.verdict, window, start[sound], end[sound], numbers[sound])
-    _add_faults(faults, structure, window, start, end, numbers)
-    return usage, faults
-
-
-def _fields(window: Window, room: _Room, records: int, sound: Int64s) -> Fields:
-    start, end, foreign = room.record_start[:records], room.record_end[:records], room.foreign[:records]
-    if foreign.any():
-        text.mark_foreign_text(window.buffer, start, end, foreign)
-    fields = Fields(
-        buffer=window.buffer,
-        start=room.field_start[:records],
-        end=room.field_end[:records],
-        style=room.field_style[:records],
-        foreign=foreign,
-    )
-    return fields if sound.size == records else fields.rows(sound)
-
-
-def _judge_structure(window: Window, layout: Layout, room: _Room, records: int, numbers: Int64s) -> Verdict:
-    verdict = Verdict.of(records)
-    status, count = room.status[:records], room.field_count[:records]
-    if layout.header_lines:
-        verdict.refuse(numbers <= layout.header_lines, SuspenseReason.NOT_USAGE, "header line")
-    if layout.comment:
-        comment = window.buffer[room.record_start[:records]] == ord(layout.comment)
-        verdict.refuse(comment, SuspenseReason.NOT_USAGE, "comment")
-    if status.any():
-        for code, words in _DAMAGE.items():
-            verdict.refuse(status == code, SuspenseReason.DAMAGED, words)
-    few = count < layout.least_fields
-    if few.any():
-        detail = f"fewer than the {layout.least_fields} fields of the layout"
-        verdict.refuse(few, SuspenseReason.DAMAGED, detail)
-    if layout.ended_by_newline and window.final and records:
-        cut = np.zeros(records, np.bool_)
-        cut[-1] = room.next_start[records - 1] == room.record_end[records - 1]
-        verdict.refuse(cut, SuspenseReason.DAMAGED, _DAMAGE[separated.CUT_SHORT])
-    most = room.field_start.shape[1]
-    if (count < most).any():  # fields that a record does not have are absent
-        absent = np.arange(most)[None, :] >= count[:, None]
-        room.field_start[:records][absent] = -1
-        room.field_end[:records][absent] = -1
-    return verdict
-
-
-def _add_faults(
-    faults: Faults,
-    verdict: Verdict,
-    window: Window,
-    start: Int32s,
-    end: Int32s,
-    numbers: Int64s,
-) -> None:
-    for row in np.flatnonzero(~verdict.accepted):
-        faults.add(
-            number=int(numbers[row]),
-            offset=window.offset_of(int(start[row])),
-            raw=window.raw(int(start[row]), int(end[row])),
-            length=int(end[row] - start[row]),
-            reason=SuspenseReason(int(verdict.reason[row])),
-            detail=verdict.texts[int(verdict.detail[row])],
-        )

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum, unique
 from fractions import Fraction
 
-from millicent.catalog.types import ChargeKind, LocalizedText, Operator
+from millicent.catalog.types import Catalogue, ChargeKind, LocalizedText, Operator
 from millicent.customers.types import BillingAccountFacts
+from millicent.subscriptions.types import SubscriptionFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,17 @@ class UsageDetail:
     amount_nanos: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowanceUse:
+    """What one allowance gave in the cycle. Money allowances have the currency as `unit`, and nanos."""
+
+    subscription_code: str  # "" when the whole account shares it
+    texts: LocalizedText
+    unit: str
+    granted_units: int | None  # with what rolled over; None: unlimited
+    used_units: int
+
+
 @unique
 class BillState(StrEnum):
     REHEARSED = "rehearsed"
@@ -92,3 +104,26 @@ class Bill:
     digest: str = ""  # SHA-256 of the canonical content: the same facts give the same bytes
     accounts: tuple[BillingAccountFacts, ...] = ()  # those whose charges roll up here, payer first
     usage_history: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)  # service -> (month, units)
+    allowances: tuple[AllowanceUse, ...] = ()
+    names: Mapping[str, LocalizedText] = field(default_factory=dict)  # service and zone codes, as customers read them
+
+
+# ---------------------------------------------------------------- the facts a bill is computed from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountGroupFacts:
+    """A payer, every account whose charges it receives (itself first) and everything they subscribe to."""
+
+    payer: BillingAccountFacts
+    accounts: tuple[BillingAccountFacts, ...]
+    subscriptions: tuple[SubscriptionFacts, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedCatalogue:
+    """An immutable catalogue release: in force from `effective_from_ms` until the next one's."""
+
+    number: int
+    effective_from_ms: int
+    catalogue: Catalogue

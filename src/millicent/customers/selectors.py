@@ -91,6 +91,15 @@ def billing_account_ids(*, codes: Iterable[str]) -> dict[str, int]:
     return dict(read_rows("SELECT code, id FROM customers_billingaccount WHERE code = ANY(%s)", [list(codes)]))
 
 
+def accounts_of_same_party(account_id: int) -> list[int]:
+    """Ids of every billing account of the party that has this one."""
+    query = (
+        "SELECT other.id FROM customers_billingaccount account "
+        "JOIN customers_billingaccount other ON other.party_id = account.party_id WHERE account.id = %s ORDER BY 1"
+    )
+    return [row[0] for row in read_rows(query, [account_id])]
+
+
 def accounts_above(*, codes: Iterable[str]) -> dict[str, tuple[int, str, str]]:
     """For these accounts and everything above them: code -> (id, parent's code or "", payer's code)."""
     found = read_rows(_ABOVE, [list(codes)])

@@ -2,11 +2,18 @@
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from millicent.subscriptions.errors import HistoryBroken
-from millicent.subscriptions.types import IdentifierKind, SubscriptionVersion
+from millicent.catalog.types import Discount, Offering
+from millicent.subscriptions.errors import HistoryBroken, NotEligible, TransitionRefused
+from millicent.subscriptions.types import (
+    TRANSITIONS,
+    CustomerHoldings,
+    IdentifierKind,
+    SubscriptionStatus,
+    SubscriptionVersion,
+)
 
 _DIGITS = re.compile(r"[0-9]{5,15}")
 _IMSI = re.compile(r"[0-9]{14,15}")
@@ -55,3 +62,49 @@ def refuse_broken_history(code: str, versions: Sequence[SubscriptionVersion]) ->
                 f"{later.effective_from_ms} ms; they must meet",
                 subscription_code=code,
             )
+
+
+def refuse_bad_transitions(code: str, statuses: Sequence[SubscriptionStatus]) -> None:
+    """A life cycle may only go where TRANSITIONS goes; staying is always allowed."""
+    for earlier, later in pairwise(statuses):
+        if earlier != later and later not in TRANSITIONS[earlier]:
+            raise TransitionRefused(
+                f"subscription {code} cannot go from {earlier} to {later}",
+                subscription_code=code,
+                status=earlier.value,
+                wanted=later.value,
+            )
+
+
+def refuse_ineligible(offering: Offering, *, customer: CustomerHoldings, offerings: Mapping[str, Offering]) -> None:
+    """The catalogue sells this offering to this customer, beside what the customer has."""
+    rule = offering.eligibility
+    refusals = []
+    if rule.segments and customer.segment not in rule.segments:
+        refusals.append(f"it is sold to segments {', '.join(rule.segments)}, not to {customer.segment or 'none'}")
+    if rule.countries and customer.country not in rule.countries:
+        refusals.append(f"it is sold in {', '.join(rule.countries)}, not in {customer.country or 'no country'}")
+    refusals += [f"it needs {code}" for code in rule.requires if code not in customer.held]
+    refusals += [f"it cannot be had beside {code}" for code in rule.excludes if code in customer.held]
+    refusals += [
+        f"{code} cannot be had beside it"
+        for code in sorted(customer.held)
+        if code in offerings and offering.code in offerings[code].eligibility.excludes
+    ]
+    if refusals:
+        raise NotEligible(
+            f"{offering.code} cannot be sold to {customer.account_code}: {'; '.join(refusals)}",
+            offering=offering.code,
+            account_code=customer.account_code,
+        )
+
+
+def refuse_invalid_coupon(coupon: str, *, at_ms: int, discounts: Mapping[str, Discount]) -> None:
+    """The catalogue knows the coupon, and it is valid at that time."""
+    found = discounts.get(coupon)
+    if found is None or not found.coupon:
+        raise NotEligible(f"the catalogue has no coupon {coupon}", coupon=coupon)
+    begun = found.valid_from_ms is None or found.valid_from_ms <= at_ms
+    ended = found.valid_until_ms is not None and found.valid_until_ms <= at_ms
+    if not begun or ended:
+        raise NotEligible(f"coupon {coupon} is not valid at {at_ms} ms", coupon=coupon, at_ms=at_ms)

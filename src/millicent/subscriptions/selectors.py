@@ -55,6 +55,18 @@ def subscription_ids(*, codes: Iterable[str]) -> dict[str, int]:
     return dict(read_rows("SELECT code, id FROM subscriptions_subscription WHERE code = ANY(%s)", [list(codes)]))
 
 
+def offerings_held(account_ids: Iterable[int], *, at_ms: int) -> set[str]:
+    """Codes of the offerings and add-ons that these accounts hold at an instant, active or suspended."""
+    held: set[str] = set()
+    for subscription in subscriptions_of(account_ids):
+        for version in subscription.versions:
+            begun = version.effective_from_ms <= at_ms
+            ended = version.effective_until_ms is not None and version.effective_until_ms <= at_ms
+            if begun and not ended and version.status is not SubscriptionStatus.TERMINATED:
+                held |= {version.offering, *version.add_ons}
+    return held
+
+
 def identifier_frame() -> pl.DataFrame:
     """Everything that is or was held, as columns (IDENTIFIER_FRAME_COLUMNS), for finding who used a service."""
     schema = {name: getattr(pl, type_name) for name, type_name in IDENTIFIER_FRAME_COLUMNS.items()}

@@ -117,3 +117,34 @@ IDENTIFIER_FRAME_COLUMNS = {
     "subscription_id": "Int64",
     "billing_account_id": "Int64",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What a subscription is, apart from when: the content of a version."""
+
+    offering: str
+    status: SubscriptionStatus
+    quantity: int = 1
+    price_overrides: Mapping[str, int] = field(default_factory=dict)
+    add_ons: tuple[str, ...] = ()
+    coupons: tuple[str, ...] = ()
+    characteristics: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """Who makes a change, and why: kept beside it for ever."""
+
+    who: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerHoldings:
+    """What eligibility looks at: who the customer is, and every offering and add-on held at that time."""
+
+    account_code: str
+    segment: str
+    country: str
+    held: frozenset[str]

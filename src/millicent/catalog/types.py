@@ -65,7 +65,10 @@ class DayType(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeBand:
-    """A part of the day on some days: [start, end) in seconds after local midnight, end up to 86,400."""
+    """A part of the day on some days: [start, end) in seconds after local midnight, end up to 86,400.
+
+    A band over midnight is two of these with one code.
+    """
 
     code: str
     days: frozenset[DayType]
@@ -93,6 +96,7 @@ class Zone:
     code: str
     names: LocalizedText
     prefixes: tuple[str, ...]
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +137,7 @@ class RateDeck:
     valid_from_ms: Int64s  # [n]
     valid_until_ms: Int64s  # [n] largest int64 where open
     blocked: Int8s  # [n] 1: the deck says this destination is not served
+    where: str = ""
 
 
 # ---------------------------------------------------------------- what one usage costs
@@ -238,7 +243,7 @@ class TariffRule:
     blocked: bool = False  # True: matching usage is not served
     valid_from_ms: int | None = None
     valid_until_ms: int | None = None
-    where: str = ""  # file:line, for messages
+    where: str = field(default="", compare=False)  # file:line, for messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +260,7 @@ class Tariff:
     band_by_start: bool = False  # True: the whole usage is priced by the band at its start
     rounding: RoundingMode = RoundingMode.HALF_UP
     decimals: int = 4  # of the currency's main unit, once per event
+    where: str = field(default="", compare=False)
 
 
 # ---------------------------------------------------------------- what is included
@@ -309,6 +315,7 @@ class Allowance:
     fair_use: FairUse = FairUse.NONE
     fair_use_units: int = 0
     one_time: bool = False  # granted once at activation, not each cycle
+    where: str = field(default="", compare=False)
 
 
 # ---------------------------------------------------------------- what is sold
@@ -457,7 +464,7 @@ class Offering:
     add_on: bool = False
     usage_tax_category: str = "standard"
     usage_ledger_code: str = "usage"
-    where: str = ""
+    where: str = field(default="", compare=False)
 
 
 # ---------------------------------------------------------------- tax
@@ -485,6 +492,7 @@ class Tax:
     currency: str | None = None
     valid_from_ms: int | None = None
     valid_until_ms: int | None = None
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -505,6 +513,42 @@ class Operator:
     languages: tuple[str, ...] = ("en",)
     bill_series: str = "A"
     due_days: int = 14
+    second_approval: bool = False  # True: somebody other than the author must approve each release
+
+
+# ---------------------------------------------------------------- what the operator expects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """One price that the operator wrote down beside the tariff: this usage must cost that.
+
+    With `offering` its allowances are there, fresh; with `tariff` alone there are none. `costs_nanos`,
+    `included_units`, `rule` and `refused` (a reason's name) are what must come out; None or "" asks nothing.
+    """
+
+    claim: str
+    tariff: str
+    offering: str
+    occurred_at_ms: int
+    service: str
+    quantity_units: int
+    currency: str
+    other_party: str = ""
+    origin_number: str = ""
+    direction: str = "originating"
+    call_type: str = ""
+    visited_network: str = ""
+    segment: str = "consumer"
+    answered: bool = True
+    content_nanos: int = 0
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)  # units used before, by counter
+    costs_nanos: int | None = None
+    included_units: int | None = None
+    rule: str = ""
+    refused: str = ""
+    where: str = field(default="", compare=False)
 
 
 # ---------------------------------------------------------------- the whole
@@ -527,3 +571,4 @@ class Catalogue:
     ledger_codes: Mapping[str, str]  # ledger code of a charge -> ledger account code, e.g. "usage" -> "revenue:usage"
     supplier_tariffs: Mapping[str, str] = field(default_factory=dict)  # supplier code -> tariff code
     reseller_tariffs: Mapping[str, str] = field(default_factory=dict)  # reseller code -> tariff code
+    expectations: tuple[Expectation, ...] = ()

@@ -1,11 +1,21 @@
-"""Django's own settings, derived from ours. The ORM, its migrations and its transactions are what we use of it."""
+"""Django's own settings, derived from ours: its ORM, migrations and transactions are what we use.
+
+Importing this starts the embedded server when no URL is given.
+"""
 
 from psycopg.conninfo import conninfo_to_dict
 
+from millicent.config.django_frame import (  # noqa: F401 - Django reads them from here
+    DEFAULT_AUTO_FIELD,
+    INSTALLED_APPS,
+    LOGGING_CONFIG,
+    SECRET_KEY,
+    TIME_ZONE,
+    USE_TZ,
+)
 from millicent.config.settings import settings
 from millicent.kit.postgres import DatabaseUrls, start_embedded
 
-STAGES = ["kit", "catalog", "customers", "subscriptions", "mediation", "rating", "billing", "ledger", "assurance"]
 _SERVER_KEYS = {"dbname", "user", "password", "host", "port"}
 
 
@@ -36,9 +46,3 @@ DATABASE_URLS = _urls()
 DATABASES = {"default": _database(DATABASE_URLS.application)}
 if DATABASE_URLS.owner:
     DATABASES["owner"] = _database(DATABASE_URLS.owner)
-INSTALLED_APPS = [f"millicent.{stage}" for stage in STAGES]
-USE_TZ = True
-TIME_ZONE = "UTC"
-LOGGING_CONFIG = None  # structlog owns the logs: see config/logs.py
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-SECRET_KEY = ""  # nothing is signed: there is no web face yet

@@ -1,18 +1,25 @@
 """How commands speak: a table for people, one JSON document for programs, progress with ETA on a terminal only."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document instead of a table.")
+from millicent.kit.errors import BadInput
 
-_out = Console()
+JSON_OPTION = typer.Option(False, "--json", help="Print one JSON document instead of a table.")
+YES_OPTION = typer.Option(False, "--yes", help="Do not ask; needed where there is no terminal.")
+_WIDTH_WITHOUT_TERMINAL = 160
+
+# Colours, NO_COLOR and FORCE_COLOR are rich's own rules: https://no-color.org
+_out = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
 _err = Console(stderr=True)
 
 
@@ -26,8 +33,14 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
         numeric = bool(rows) and isinstance(rows[0][place], int)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        table.add_row(*(_cell(cell) for cell in row))
     _out.print(table)
+
+
+def _cell(cell: object) -> str:
+    """Texts come from files and customers: never read as markup."""
+    grouped = isinstance(cell, int) and not isinstance(cell, bool)
+    return f"{cell:,}" if grouped else escape(str(cell))
 
 
 def show_record(title: str, record: Mapping[str, object], *, as_json: bool) -> None:
@@ -39,12 +52,22 @@ def show_record(title: str, record: Mapping[str, object], *, as_json: bool) -> N
 
 
 def show_json(document: object) -> None:
+    """One JSON document on standard output, and nothing else there."""
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
 
 
 def say(text: str) -> None:
     """A sentence for a person, on standard error so that it never mixes with what a program reads."""
     _err.print(text, highlight=False)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be undone; without a terminal nobody is asked and `--yes` is needed."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput(f"{question} Nobody can answer: there is no terminal", cure="Add --yes to go on.")
+    typer.confirm(question, abort=True, err=True)
 
 
 @contextmanager

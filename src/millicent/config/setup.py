@@ -42,11 +42,9 @@ def open_stores(*, migrate: bool = False) -> None:
     if _opened:
         return
     prepare_django()
-    from django.conf import settings as django_settings
-
+    from millicent.config.django import DATABASE_URLS as urls
     from millicent.kit.postgres import refuse_privileged_role
 
-    urls = django_settings.DATABASE_URLS
     refuse_privileged_role(urls.application)
     pending = pending_changes()
     if pending and not migrate and settings().database_url:

@@ -53,4 +53,4 @@ class _CompilationListener(event.Listener):
         self.depth -= 1
 
 
-event.register("numba:compile", _CompilationListener())
+event.register("numba:compile", _CompilationListener())  # type: ignore[no-untyped-call]

@@ -101,3 +101,19 @@ _ROW_SECURITY = (
     f"CREATE POLICY tenant_rows_only ON {{table}} USING (tenant_id = {CURRENT_TENANT_SQL}) "
     f"WITH CHECK (tenant_id = {CURRENT_TENANT_SQL})",
 )
+
+
+def leaking_views() -> list[str]:
+    """Views that do not run with their reader's rights, and materialised views: both show every tenant's rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LEAKING_VIEWS_SQL)
+        return [name for (name,) in cursor.fetchall()]
+
+
+_LEAKING_VIEWS_SQL = """
+    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'public'
+      AND (c.relkind = 'm' OR c.relkind = 'v' AND NOT coalesce(c.reloptions, '{}') && ARRAY[
+           'security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes'])
+    ORDER BY c.relname
+"""

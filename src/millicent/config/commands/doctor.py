@@ -1,0 +1,25 @@
+"""`millicent doctor`: is this installation well, and if not, what to do."""
+
+from dataclasses import asdict
+
+import typer
+
+from millicent.config.output import JSON_OPTION, show_json, show_table
+
+app = typer.Typer(help="Check this installation and say what to mend.")
+
+
+@app.command()
+def doctor(as_json: bool = JSON_OPTION) -> None:
+    """Look at everything this installation stands on. Ends with 1 when something fails; warnings are no failure."""
+    from millicent.config.doctor import Level, examine
+    from millicent.config.settings import settings
+
+    findings = list(examine(settings()))
+    if as_json:
+        show_json([asdict(each) for each in findings])
+    else:
+        rows = [(each.level.value, each.what, each.found, each.cure) for each in findings]
+        show_table("Millicent's health", ("state", "what", "found", "cure"), rows, as_json=False)
+    if any(each.level is Level.FAIL for each in findings):
+        raise typer.Exit(1)

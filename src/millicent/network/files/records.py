@@ -104,6 +104,7 @@ class Form:
     least_fields: int
     most_fields: int
     header_lines: int = 0
+    damage: Mapping[int, str] = field(default_factory=dict)  # the walk's own statuses, in words
     comment: str = ""  # a record that begins with this is no usage
 
 
@@ -190,7 +191,7 @@ def _judge_structure(window: Window, form: Form, room: Room, records: int, numbe
         comment = window.buffer[room.record_start[:records]] == ord(form.comment)
         verdict.refuse(comment, SuspenseReason.NOT_USAGE, "comment")
     if status.any():
-        for code, words in _DAMAGE.items():
+        for code, words in {**_DAMAGE, **form.damage}.items():
             verdict.refuse(status == code, SuspenseReason.DAMAGED, words)
     few = count < form.least_fields
     if few.any():

@@ -8,7 +8,7 @@ from numba.extending import intrinsic
 
 from millicent.kit.kernels import UInt8s
 
-if numba.config.DISABLE_JIT:
+if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
     def copy_bytes(out: UInt8s, at: int, buffer: UInt8s, start: int, length: int) -> None:
         """`out[at : at + length] = buffer[start : start + length]`; the caller has checked both bounds."""
@@ -26,7 +26,7 @@ else:
             to = builder.gep(target.data, [context.cast(builder, arguments[1], signature.args[1], types.intp)])
             of = builder.gep(source.data, [context.cast(builder, arguments[3], signature.args[3], types.intp)])
             count = context.cast(builder, arguments[4], signature.args[4], types.intp)
-            cgutils.raw_memcpy(builder, to, of, count, 1)
+            cgutils.raw_memcpy(builder, to, of, count, 1)  # type: ignore[no-untyped-call]
             return context.get_dummy_value()
 
         return types.void(out, at, buffer, start, length), generate

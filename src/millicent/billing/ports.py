@@ -1,0 +1,37 @@
+"""Where a bill's facts come from. `sources.StoredFacts` reads the stores; a test or a what-if brings its own."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import polars as pl
+
+from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
+from millicent.customers.types import BillingAccountFacts
+
+
+class BillingFacts(Protocol):
+    """Facts as they were known at an instant. Must be picklable: worker processes get a copy."""
+
+    def releases(self) -> Sequence[ReleasedCatalogue]:
+        """Every catalogue release."""
+        ...
+
+    def payers(self, *, at_ms: int) -> Sequence[BillingAccountFacts]:
+        """Every account that pays for itself or for others, by id."""
+        ...
+
+    def groups(self, payer_ids: Sequence[int], *, at_ms: int, known_until_ms: int) -> Sequence[AccountGroupFacts]:
+        """What these payers pay for, with the subscriptions' histories as they were known."""
+        ...
+
+    def usage(
+        self,
+        account_ids: Sequence[int],
+        *,
+        from_ms: int,
+        until_ms: int,
+        received_from_ms: int | None = None,
+        received_until_ms: int,
+    ) -> pl.DataFrame:
+        """Usage that began in [from_ms, until_ms) with the columns of `rating.types.USAGE_COLUMNS`, in any order."""
+        ...

@@ -1,0 +1,134 @@
+"""Included units: what is granted in a cycle, what is carried over from the one before."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from millicent.billing.rules.charges import OPEN_END_MS
+from millicent.billing.rules.context import BillContext, HeldSubscription
+from millicent.billing.rules.cycles import CycleSpan, cycle_from
+from millicent.billing.rules.holdings import HeldRun
+from millicent.billing.rules.proration import covered, length_of
+from millicent.catalog.types import Allowance, CounterScope, Proration
+from millicent.kit.clock import MS_PER_DAY
+
+UNLIMITED_UNITS = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """One grant of an allowance and what is left of it. `pool` already carries its payer: pools never meet."""
+
+    allowance: str  # "offering/allowance"
+    scope: str
+    owner_id: int
+    pool: str
+    subscription_id: int  # who brought it
+    remaining: int
+    valid_from_ms: int
+    valid_until_ms: int
+    granted_at_ms: int
+    rolled: int = 0  # how many times it was carried over
+
+
+def pool_of(held: HeldSubscription, *, payer_id: int) -> str:
+    """Pools are shared within one payer's accounts: the same name elsewhere is another pool."""
+    return f"{payer_id}/{held.facts.pool}" if held.facts.pool else ""
+
+
+def granted(context: BillContext, *, cycle: CycleSpan) -> Iterator[Bucket]:
+    """Every bucket that opens in this cycle: one for each allowance of each offering held."""
+    for held in context.subscriptions:
+        for run in held.runs:
+            if not run.active_within(from_ms=cycle.from_ms, until_ms=cycle.until_ms):
+                continue
+            opens_ms = max(run.from_ms, cycle.from_ms)
+            view = context.releases.at(opens_ms)
+            for code, allowance in view.offering(run.offering, currency=held.account.currency).allowances:
+                if not allowance.one_time or run.from_ms >= cycle.from_ms:
+                    yield _bucket(code, allowance, run=run, held=held, context=context, cycle=cycle)
+
+
+def _bucket(
+    code: str, allowance: Allowance, *, run: HeldRun, held: HeldSubscription, context: BillContext, cycle: CycleSpan
+) -> Bucket:
+    opens_ms = max(run.from_ms, cycle.from_ms)
+    closes_ms = OPEN_END_MS if allowance.one_time else min(run.until_ms, cycle.until_ms)
+    if allowance.validity_days is not None:
+        closes_ms = opens_ms + allowance.validity_days * MS_PER_DAY
+    owner_id, pool = _owner(allowance.scope, held=held, payer_id=context.group.payer.billing_account_id)
+    return Bucket(
+        allowance=code,
+        scope=allowance.scope.value,
+        owner_id=owner_id,
+        pool=pool,
+        subscription_id=held.facts.subscription_id,
+        remaining=_amount(allowance, run=run, cycle=cycle, zone=context.zone),
+        valid_from_ms=opens_ms,
+        valid_until_ms=closes_ms,
+        granted_at_ms=opens_ms,
+    )
+
+
+def _owner(scope: CounterScope, *, held: HeldSubscription, payer_id: int) -> tuple[int, str]:
+    """A pool allowance of a subscription outside any pool serves that subscription's account."""
+    if scope is CounterScope.SUBSCRIPTION:
+        return held.facts.subscription_id, ""
+    if scope is CounterScope.POOL:
+        return -1, pool_of(held, payer_id=payer_id) or f"{payer_id}/alone:{held.facts.subscription_id}"
+    return held.account.billing_account_id, ""
+
+
+def _amount(allowance: Allowance, *, run: HeldRun, cycle: CycleSpan, zone: str) -> int:
+    """Units by quantity; of a first cycle that began late, the share of its days, rounded down."""
+    if allowance.unlimited:
+        return UNLIMITED_UNITS
+    opens_ms = max(run.from_ms, cycle.from_ms)
+    quantity = next(piece.quantity for piece in run.pieces if piece.until_ms > opens_ms)
+    whole = allowance.amount * quantity
+    if not allowance.prorate_first_cycle or run.from_ms <= cycle.from_ms:
+        return whole
+    days = length_of(period=cycle, proration=Proration.BY_DAY, zone=zone, months=0)
+    held = covered(
+        from_ms=run.from_ms,
+        until_ms=cycle.until_ms,
+        period=cycle,
+        proration=Proration.BY_DAY,
+        zone=zone,
+        months=0,
+        last_day=False,
+    )
+    return whole * held // days
+
+
+def carried_over(context: BillContext, *, closing: list[Bucket], ended: CycleSpan) -> list[Bucket]:
+    """What of a closed cycle's buckets lives on in the next: longer validity, or rollover.
+
+    Rollover is for offerings that are still held; it is capped, and ends after its number of cycles (0: never).
+    """
+    following = cycle_from(cycle=context.group.payer.cycle, zone=context.zone, start_ms=ended.until_ms)
+    rules = _rules_by_code(context, at_ms=ended.until_ms)
+    kept = []
+    for bucket in closing:
+        if bucket.remaining <= 0 or bucket.remaining >= UNLIMITED_UNITS // 2:
+            continue
+        if bucket.valid_until_ms > ended.until_ms:
+            kept.append(bucket)
+            continue
+        allowance = rules.get((bucket.subscription_id, bucket.allowance))
+        rollover = allowance.rollover if allowance else None
+        if rollover is not None and (rollover.cycles == 0 or bucket.rolled < rollover.cycles):
+            cap = bucket.remaining if rollover.cap_units is None else min(bucket.remaining, rollover.cap_units)
+            kept.append(replace(bucket, remaining=cap, valid_until_ms=following.until_ms, rolled=bucket.rolled + 1))
+    return kept
+
+
+def _rules_by_code(context: BillContext, *, at_ms: int) -> Mapping[tuple[int, str], Allowance]:
+    """Allowances of what is held at an instant, by who brings them."""
+    found: dict[tuple[int, str], Allowance] = {}
+    view = context.releases.at(at_ms)
+    for held in context.subscriptions:
+        for run in held.runs:
+            if run.from_ms <= at_ms < run.until_ms:
+                for code, allowance in view.offering(run.offering, currency=held.account.currency).allowances:
+                    found[held.facts.subscription_id, code] = allowance
+    return found

@@ -1,0 +1,121 @@
+"""Commitments: a minimum spend is trued up, a maximum is given back, once the service cycle is over."""
+
+from collections.abc import Collection, Iterator
+
+from millicent.billing.rules.charges import Charge, ChargeKey
+from millicent.billing.rules.context import BillContext, HeldSubscription
+from millicent.billing.rules.cycles import CycleSpan
+from millicent.billing.rules.holdings import HeldRun
+from millicent.billing.rules.proration import covered, length_of
+from millicent.billing.rules.rounding import to_minor_units
+from millicent.billing.rules.scopes import in_scope
+from millicent.catalog.types import ChargeKind, Commitment, Proration
+
+
+def commitment_charges(
+    context: BillContext, *, service_cycle: CycleSpan, charges: Collection[Charge]
+) -> dict[ChargeKey, Charge]:
+    """True-ups and caps of one finished service cycle, discounts already in `charges`.
+
+    A commitment that was held for a part of the cycle counts for that part, by days.
+    """
+    given: dict[ChargeKey, Charge] = {}
+    for held in context.subscriptions:
+        for run in held.runs:
+            start_ms = max(run.from_ms, service_cycle.from_ms)
+            if start_ms < min(run.until_ms, service_cycle.until_ms):
+                view = context.releases.at(start_ms).offering(run.offering, currency=held.account.currency)
+                for commitment in view.commitments:
+                    for charge in _true_up(
+                        commitment, run=run, held=held, context=context, service_cycle=service_cycle, charges=charges
+                    ):
+                        given[charge.key] = charge
+    return given
+
+
+def _true_up(
+    commitment: Commitment,
+    *,
+    run: HeldRun,
+    held: HeldSubscription,
+    context: BillContext,
+    service_cycle: CycleSpan,
+    charges: Collection[Charge],
+) -> Iterator[Charge]:
+    spent_nanos = sum(
+        charge.amount_nanos
+        for charge in charges
+        if charge.key.subscription_id == held.facts.subscription_id
+        and charge.key.currency == commitment.currency
+        and charge.key.kind is not ChargeKind.COMMITMENT
+        and in_scope(charge.key, commitment.scope)
+    )
+    share, whole = _share(run, service_cycle=service_cycle, zone=context.zone)
+    least = None if commitment.minimum_nanos is None else _part(commitment.minimum_nanos, share, whole, commitment)
+    most = None if commitment.maximum_nanos is None else _part(commitment.maximum_nanos, share, whole, commitment)
+    amount_nanos = 0
+    if least is not None and spent_nanos < least:
+        amount_nanos = least - spent_nanos
+    elif most is not None and spent_nanos > most:
+        amount_nanos = most - spent_nanos
+    if amount_nanos:
+        yield _charge(
+            commitment,
+            amount_nanos=amount_nanos,
+            run=run,
+            held=held,
+            service_cycle=service_cycle,
+            explanation={"spent_nanos": spent_nanos, "minimum_nanos": least, "maximum_nanos": most},
+        )
+
+
+def _share(run: HeldRun, *, service_cycle: CycleSpan, zone: str) -> tuple[int, int]:
+    share = covered(
+        from_ms=run.from_ms,
+        until_ms=run.until_ms,
+        period=service_cycle,
+        proration=Proration.BY_DAY,
+        zone=zone,
+        months=0,
+        last_day=run.terminated,
+    )
+    return share, length_of(period=service_cycle, proration=Proration.BY_DAY, zone=zone, months=0)
+
+
+def _part(amount_nanos: int, share: int, whole: int, commitment: Commitment) -> int:
+    return to_minor_units(amount_nanos * share, whole, commitment.currency)
+
+
+def _charge(
+    commitment: Commitment,
+    *,
+    amount_nanos: int,
+    run: HeldRun,
+    held: HeldSubscription,
+    service_cycle: CycleSpan,
+    explanation: dict[str, object],
+) -> Charge:
+    return Charge(
+        key=ChargeKey(
+            service_cycle_from_ms=service_cycle.from_ms,
+            kind=ChargeKind.COMMITMENT,
+            currency=commitment.currency,
+            billing_account_id=held.account.billing_account_id,
+            subscription_id=held.facts.subscription_id,
+            offering=run.offering,
+            price_code=commitment.code,
+            service="",
+            zone="",
+            period_from_ms=service_cycle.from_ms,
+            tax_category=commitment.tax_category,
+            ledger_code=commitment.ledger_code,
+            in_advance=False,
+        ),
+        service_cycle_until_ms=service_cycle.until_ms,
+        period_from_ms=max(run.from_ms, service_cycle.from_ms),
+        period_until_ms=min(run.until_ms, service_cycle.until_ms),
+        covers_until_ms=service_cycle.until_ms,
+        amount_nanos=amount_nanos,
+        texts=commitment.names,
+        explanation=explanation,
+    )

@@ -1,0 +1,75 @@
+"""What every part of the bill computation is told about one payer and one bill."""
+
+from dataclasses import dataclass
+
+from millicent.billing.rules.cycles import CycleSpan, cycle_containing, cycle_from
+from millicent.billing.rules.holdings import HeldRun, held_runs
+from millicent.billing.rules.releases import Releases
+from millicent.billing.types import AccountGroupFacts
+from millicent.customers.types import BillingAccountFacts
+from millicent.subscriptions.types import SubscriptionFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldSubscription:
+    """A subscription, the account it belongs to, and its runs."""
+
+    facts: SubscriptionFacts
+    account: BillingAccountFacts
+    runs: tuple[HeldRun, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillContext:
+    """One payer, the cycle being billed, and how far back facts have changed since they were billed.
+
+    `cycle` ends with the bill; `upcoming` is what is charged in advance. `replay_from_ms` is the start of the oldest
+    service cycle that is computed again; `spans` are the service cycles as earlier bills cut them.
+    """
+
+    group: AccountGroupFacts
+    subscriptions: tuple[HeldSubscription, ...]
+    releases: Releases
+    cycle: CycleSpan
+    upcoming: CycleSpan
+    replay_from_ms: int
+    spans: tuple[CycleSpan, ...]
+
+    @property
+    def zone(self) -> str:
+        return self.group.payer.zone
+
+    def service_cycle(self, instant_ms: int) -> CycleSpan:
+        """The service cycle an instant lies in: as it was billed, else as the account's bill day says."""
+        if self.cycle.from_ms <= instant_ms < self.cycle.until_ms:
+            return self.cycle
+        if self.upcoming.from_ms <= instant_ms < self.upcoming.until_ms:
+            return self.upcoming
+        for span in self.spans:
+            if span.from_ms <= instant_ms < span.until_ms:
+                return span
+        payer = self.group.payer
+        return cycle_containing(cycle=payer.cycle, zone=payer.zone, instant_ms=instant_ms)
+
+
+def bill_context(
+    *,
+    group: AccountGroupFacts,
+    releases: Releases,
+    cycle: CycleSpan,
+    replay_from_ms: int | None = None,
+    spans: tuple[CycleSpan, ...] = (),
+) -> BillContext:
+    accounts = {account.billing_account_id: account for account in group.accounts}
+    return BillContext(
+        group=group,
+        subscriptions=tuple(
+            HeldSubscription(facts=each, account=accounts[each.billing_account_id], runs=held_runs(each))
+            for each in sorted(group.subscriptions, key=lambda each: each.subscription_id)
+        ),
+        releases=releases,
+        cycle=cycle,
+        upcoming=cycle_from(cycle=group.payer.cycle, zone=group.payer.zone, start_ms=cycle.until_ms),
+        replay_from_ms=cycle.from_ms if replay_from_ms is None else replay_from_ms,
+        spans=spans,
+    )

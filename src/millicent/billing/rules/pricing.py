@@ -1,0 +1,220 @@
+"""What rating is told about many payers at once, and its answer as charges: columns in, columns out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from millicent.billing.rules.allowances import Bucket, pool_of
+from millicent.billing.rules.charges import OPEN_END_MS, Charge, ChargeKey
+from millicent.billing.rules.context import BillContext, HeldSubscription
+from millicent.billing.rules.cycles import CycleSpan
+from millicent.billing.rules.rounding import to_minor_units
+from millicent.billing.rules.words import together
+from millicent.catalog.types import ChargeKind
+from millicent.rating.types import COUNTER_COLUMNS, GRANT_COLUMNS, HOLDING_COLUMNS, Leg, Reason
+
+
+def schema_of(columns: Mapping[str, str]) -> pl.Schema:
+    return pl.Schema({name: getattr(pl, kind) for name, kind in columns.items()})
+
+
+NO_COUNTERS = pl.DataFrame(schema=schema_of(COUNTER_COLUMNS))
+AGGREGATED = ("subscription_id", "service", "zone", "tariff", "rule", "currency")
+
+
+def holding_frame(work: Sequence[tuple[BillContext, CycleSpan]]) -> pl.DataFrame:
+    """Which tariff prices whose usage, for the cycle of each payer."""
+    rows = [
+        row
+        for context, cycle in work
+        for held in context.subscriptions
+        for row in _holdings(held, context=context, cycle=cycle)
+    ]
+    return pl.DataFrame(rows, schema=schema_of(HOLDING_COLUMNS), orient="row")
+
+
+def _holdings(
+    held: HeldSubscription, *, context: BillContext, cycle: CycleSpan
+) -> list[tuple[int, int, str, int, int, str, str, str]]:
+    rows = []
+    for run in held.runs:
+        if run.add_on or run.from_ms >= cycle.until_ms or run.until_ms <= cycle.from_ms:
+            continue
+        for view, from_ms, until_ms in context.releases.within(from_ms=run.from_ms, until_ms=run.until_ms):
+            if from_ms < cycle.until_ms and until_ms > cycle.from_ms:
+                rows.append(
+                    (
+                        held.facts.subscription_id,
+                        held.account.billing_account_id,
+                        pool_of(held, payer_id=context.group.payer.billing_account_id),
+                        from_ms,
+                        until_ms,
+                        view.offering(run.offering, currency=held.account.currency).tariff,
+                        held.account.segment,
+                        held.account.reseller,
+                    )
+                )
+    return rows
+
+
+def grant_frame(buckets: Sequence[Bucket]) -> pl.DataFrame:
+    """Buckets as rating wants them; `bucket_id` is the place in the sequence."""
+    rows = [
+        (
+            place,
+            bucket.allowance,
+            bucket.scope,
+            bucket.owner_id,
+            bucket.pool,
+            bucket.remaining,
+            bucket.valid_from_ms,
+            bucket.valid_until_ms,
+            bucket.granted_at_ms,
+        )
+        for place, bucket in enumerate(buckets)
+    ]
+    return pl.DataFrame(rows, schema=schema_of(GRANT_COLUMNS), orient="row")
+
+
+def closing_buckets(buckets: Sequence[Bucket], *, grants: pl.DataFrame) -> list[Bucket]:
+    """The same buckets with what pricing left of them."""
+    left = dict(zip(grants["bucket_id"].to_list(), grants["remaining"].to_list(), strict=True))
+    return [
+        bucket if left[place] == bucket.remaining else replace(bucket, remaining=left[place])
+        for place, bucket in enumerate(buckets)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSums:
+    """Priced usage summed by what one bill line says, and what could not be priced, by reason."""
+
+    priced: pl.DataFrame
+    unpriced: pl.DataFrame
+
+
+def sum_usage(rated: pl.DataFrame) -> UsageSums:
+    """Retail legs only. Both frames are in a fixed order, so that the same facts give the same bytes."""
+    retail = rated.filter(pl.col("leg") == int(Leg.RETAIL))
+    good = pl.col("reason") == int(Reason.PRICED)
+    priced = (
+        retail.filter(good)
+        .group_by("billing_account_id", *AGGREGATED)
+        .agg(
+            pl.col("amount_nanos").sum(),
+            pl.col("charged_units").sum(),
+            pl.col("bucket_units").sum(),
+            pl.len().cast(pl.Int64).alias("event_count"),
+        )
+        .sort("billing_account_id", *AGGREGATED)
+    )
+    unpriced = (
+        retail.filter(~good)
+        .group_by("billing_account_id", "subscription_id", "service", "reason")
+        .agg(pl.len().cast(pl.Int64).alias("event_count"), pl.col("occurred_at_ms").min().alias("first_at_ms"))
+        .sort("billing_account_id", "subscription_id", "service", "reason")
+    )
+    return UsageSums(priced=priced, unpriced=unpriced)
+
+
+class UsageTexts:
+    """Names of usage lines by release, service, tariff and zone; made once each."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, str, str], tuple[Mapping[str, str], str]] = {}
+
+    def of(self, context: BillContext, *, service: str, zone: str, at_ms: int) -> tuple[Mapping[str, str], str]:
+        """Texts and unit of one service to one zone."""
+        view = context.releases.at(at_ms)
+        key = (view.number, service, zone)
+        if key not in self._made:
+            specification = view.catalogue.specifications.get(service)
+            names = specification.names if specification else {"en": service}
+            self._made[key] = (
+                together(names, _zone_names(context, zone=zone, at_ms=at_ms)),
+                specification.unit if specification else "",
+            )
+        return self._made[key]
+
+
+def _zone_names(context: BillContext, *, zone: str, at_ms: int) -> Mapping[str, str]:
+    if not zone:
+        return {}
+    map_code, _, zone_code = zone.rpartition("/")
+    maps = context.releases.at(at_ms).catalogue.zone_maps
+    for zone_map in (maps[map_code],) if map_code in maps else maps.values():
+        for each in zone_map.zones:
+            if each.code == zone_code:
+                return each.names
+    return {"en": zone_code}
+
+
+def usage_charges(
+    rows: Sequence[Mapping[str, object]], *, context: BillContext, cycle: CycleSpan, texts: UsageTexts
+) -> dict[ChargeKey, Charge]:
+    """One charge for each row of `UsageSums.priced` of one payer: rounded to the minor unit here, once."""
+    held_by_id = {held.facts.subscription_id: held for held in context.subscriptions}
+    charges: dict[ChargeKey, Charge] = {}
+    for row in rows:
+        charge = _usage_charge(
+            row, held=held_by_id[_int(row["subscription_id"])], context=context, cycle=cycle, texts=texts
+        )
+        charges[charge.key] = charge
+    return charges
+
+
+def _usage_charge(
+    row: Mapping[str, object], *, held: HeldSubscription, context: BillContext, cycle: CycleSpan, texts: UsageTexts
+) -> Charge:
+    currency, service, zone = str(row["currency"]), str(row["service"]), str(row["zone"])
+    offering, tax_category, ledger_code = _offering_of(held, tariff=str(row["tariff"]), context=context, cycle=cycle)
+    names, unit = texts.of(context, service=service, zone=zone, at_ms=cycle.from_ms)
+    exact_nanos = _int(row["amount_nanos"])
+    return Charge(
+        key=ChargeKey(
+            service_cycle_from_ms=cycle.from_ms,
+            kind=ChargeKind.USAGE,
+            currency=currency,
+            billing_account_id=held.account.billing_account_id,
+            subscription_id=held.facts.subscription_id,
+            offering=offering,
+            price_code=f"{row['tariff']}/{row['rule']}",
+            service=service,
+            zone=zone,
+            period_from_ms=cycle.from_ms,
+            tax_category=tax_category,
+            ledger_code=ledger_code,
+            in_advance=False,
+        ),
+        service_cycle_until_ms=cycle.until_ms,
+        period_from_ms=cycle.from_ms,
+        period_until_ms=cycle.until_ms,
+        covers_until_ms=cycle.until_ms,
+        amount_nanos=to_minor_units(exact_nanos, 1, currency),
+        texts=names,
+        event_count=_int(row["event_count"]),
+        charged_units=_int(row["charged_units"]),
+        bucket_units=_int(row["bucket_units"]),
+        unit=unit,
+        explanation={"sum_nanos": exact_nanos},
+    )
+
+
+def _offering_of(
+    held: HeldSubscription, *, tariff: str, context: BillContext, cycle: CycleSpan
+) -> tuple[str, str, str]:
+    """The offering whose tariff priced it, the latest held in the cycle, with its tax category and ledger code."""
+    for run in reversed(held.runs):
+        if run.add_on or run.from_ms >= cycle.until_ms or run.until_ms <= cycle.from_ms:
+            continue
+        for release, _, _ in context.releases.within(from_ms=run.from_ms, until_ms=min(run.until_ms, OPEN_END_MS)):
+            view = release.offering(run.offering, currency=held.account.currency)
+            if view.tariff == tariff:
+                return view.code, view.usage_tax_category, view.usage_ledger_code
+    return "", "standard", "usage"
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,157 @@
+"""Recurring charges: for each period of a price, what the time that the service was held is worth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from millicent.billing.rules.charges import OPEN_END_MS, Charge, ChargeKey, Part
+from millicent.billing.rules.context import BillContext, HeldSubscription
+from millicent.billing.rules.cycles import CycleSpan, cycle_index, cycle_span, months_in
+from millicent.billing.rules.holdings import HeldRun
+from millicent.billing.rules.proration import covered, length_of
+from millicent.billing.rules.rounding import to_minor_units
+from millicent.catalog.types import ChargeKind, Proration, RecurringPrice
+from millicent.customers.types import BillCycle
+from millicent.kit.clock import local_date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stay:
+    """A run's share in one period of one price."""
+
+    run: HeldRun
+    price: RecurringPrice
+    period: CycleSpan
+
+
+def recurring_charges(context: BillContext) -> dict[ChargeKey, Charge]:
+    """Every recurring charge due by this bill whose price period reaches into the replayed time or beyond."""
+    charges: dict[ChargeKey, Charge] = {}
+    for held in context.subscriptions:
+        stays: dict[tuple[str, str, int], list[_Stay]] = {}
+        for run in held.runs:
+            for stay in _stays(run, context=context, held=held):
+                stays.setdefault((run.offering, stay.price.code, stay.period.from_ms), []).append(stay)
+        for together in stays.values():
+            charge = _charge(together, context=context, held=held)
+            if charge is not None:
+                charges[charge.key] = charge
+    return charges
+
+
+def _stays(run: HeldRun, *, context: BillContext, held: HeldSubscription) -> Iterator[_Stay]:
+    """The periods of each price that this run touches, at the release in force when the period (or the run) began."""
+    zone = context.zone
+    horizon_ms = min(context.upcoming.until_ms, run.until_ms)
+    for view, from_ms, until_ms in context.releases.within(from_ms=run.from_ms, until_ms=horizon_ms):
+        for price in view.offering(run.offering, currency=held.account.currency).recurring:
+            grid = price_grid(price, run=run, context=context)
+            index = cycle_index(cycle=grid, zone=zone, instant_ms=max(from_ms, context.replay_from_ms))
+            while True:
+                period = cycle_span(cycle=grid, zone=zone, index=index)
+                index += 1
+                if period.from_ms >= until_ms:
+                    break
+                begins_ms = max(period.from_ms, run.from_ms)
+                if (
+                    from_ms <= begins_ms
+                    and period.until_ms > context.replay_from_ms
+                    and _is_due(price, run=run, period=period, context=context)
+                ):
+                    yield _Stay(run=run, price=price, period=period)
+
+
+def price_grid(price: RecurringPrice, *, run: HeldRun, context: BillContext) -> BillCycle:
+    """A price with the cycle's own period turns with the bills; any other counts from the day the run began."""
+    payer = context.group.payer
+    if price.period == payer.cycle.period:
+        return payer.cycle
+    day = local_date(run.from_ms, context.zone).day
+    return BillCycle(day=day, period=price.period, anchor_ms=run.from_ms)
+
+
+def _is_due(price: RecurringPrice, *, run: HeldRun, period: CycleSpan, context: BillContext) -> bool:
+    if price.in_advance:
+        return period.from_ms < context.upcoming.until_ms
+    return min(period.until_ms, run.until_ms) <= context.cycle.until_ms
+
+
+def _charge(stays: list[_Stay], *, context: BillContext, held: HeldSubscription) -> Charge | None:
+    """One charge for one price and period, whatever happened within it: exact parts, then one rounding."""
+    price, period, run = stays[-1].price, stays[-1].period, stays[-1].run
+    months, zone = months_in(price.period), context.zone
+    whole = length_of(period=period, proration=price.proration, zone=zone, months=months)
+    parts, weighted = [], []
+    for stay in stays:
+        for part, last_day in _parts(stay):
+            share = covered(
+                from_ms=part.from_ms,
+                until_ms=part.until_ms,
+                period=period,
+                proration=price.proration,
+                zone=zone,
+                months=months,
+                last_day=last_day and price.bill_termination_day,
+            )
+            parts.append(part)
+            weighted.append(part.quantity * part.amount_nanos * share)
+    if not parts:
+        return None
+    total = max(weighted) if price.proration is Proration.NONE else sum(weighted)
+    begins_ms = max(period.from_ms, stays[0].run.from_ms)
+    home_ms = begins_ms if price.in_advance else min(period.until_ms, run.until_ms) - 1
+    service_cycle = context.service_cycle(home_ms)
+    return Charge(
+        key=ChargeKey(
+            service_cycle_from_ms=service_cycle.from_ms,
+            kind=ChargeKind.RECURRING,
+            currency=price.currency,
+            billing_account_id=held.account.billing_account_id,
+            subscription_id=held.facts.subscription_id,
+            offering=run.offering,
+            price_code=price.code,
+            service="",
+            zone="",
+            period_from_ms=period.from_ms,
+            tax_category=price.tax_category,
+            ledger_code=price.ledger_code,
+            in_advance=price.in_advance,
+        ),
+        service_cycle_until_ms=service_cycle.until_ms,
+        period_from_ms=parts[0].from_ms,
+        period_until_ms=parts[-1].until_ms,
+        covers_until_ms=period.until_ms,
+        amount_nanos=to_minor_units(total, whole, price.currency),
+        texts=price.names,
+        parts=tuple(parts),
+        explanation=_explained(price, period=period, whole=whole, run=run, weighted=weighted, parts=parts),
+    )
+
+
+def _parts(stay: _Stay) -> Iterator[tuple[Part, bool]]:
+    """The pieces of the run within the period that are charged, and whether each ends with the subscription."""
+    price, period, run = stay.price, stay.period, stay.run
+    for piece in run.pieces:
+        start, end = max(piece.from_ms, period.from_ms), min(piece.until_ms, period.until_ms)
+        if start >= end or (piece.suspended and not price.charged_while_suspended):
+            continue
+        amount = piece.price_overrides.get(price.code, price.amount_nanos)
+        quantity = piece.quantity if price.per_quantity else 1
+        ends_there = run.terminated and piece.until_ms == run.until_ms != OPEN_END_MS and end == run.until_ms
+        yield Part(from_ms=start, until_ms=end, quantity=quantity, amount_nanos=amount), ends_there
+
+
+def _explained(
+    price: RecurringPrice, *, period: CycleSpan, whole: int, run: HeldRun, weighted: list[int], parts: list[Part]
+) -> dict[str, object]:
+    """The inputs of the amount: price and length of the period, and what each part counts of it."""
+    return {
+        "proration": price.proration.value,
+        "price_nanos": price.amount_nanos,
+        "price_period_from_ms": period.from_ms,
+        "price_period_until_ms": period.until_ms,
+        "price_period_length": whole,
+        "shares": [
+            weight // (part.quantity * part.amount_nanos) if part.quantity * part.amount_nanos else 0
+            for weight, part in zip(weighted, parts, strict=True)
+        ],
+    }

@@ -1,0 +1,129 @@
+"""Taxes of a bill: which apply to each line, on which base, rounded per line or once per rate.
+
+The parts always add up to the whole: an inclusive price is its net and its taxes, to the last minor unit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from millicent.billing.rules.charges import Charge
+from millicent.billing.rules.tax_amounts import Levy, Taxation, levy_all
+from millicent.catalog.types import Tax
+from millicent.customers.types import BillingAccountFacts
+from millicent.kit.errors import Refusal
+
+REVERSE_CHARGE = "reverse_charge"
+EXEMPT = "exempt:"
+
+
+class TaxesTurnInACircle(Refusal):
+    """Taxes name each other as base: there is no first one."""
+
+    code = "taxes_turn_in_a_circle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxedLine:
+    """What the taxes need to know of a charge: whose it is, how much, at which tax point."""
+
+    charge: Charge
+    account: BillingAccountFacts
+    tax_point_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxRules:
+    """One release's taxes and where the operator is at home."""
+
+    taxes: Mapping[str, Tax]
+    home_country: str
+
+
+def tax_lines(lines: Sequence[TaxedLine], *, rules: TaxRules, payer: BillingAccountFacts, currency: str) -> Taxation:
+    """Tax every line of one bill. Inclusive taxes are taken out of the prices, exclusive ones come on top."""
+    levies = _levies(lines, rules=rules, payer=payer, currency=currency)
+    return levy_all([line.charge for line in lines], levies=levies, currency=currency)
+
+
+# ---------------------------------------------------------------- which taxes apply
+
+
+def _levies(lines: Sequence[TaxedLine], *, rules: TaxRules, payer: BillingAccountFacts, currency: str) -> list[Levy]:
+    """Taxes in the order they are computed, each with the lines it is on; one levy for each tax and note."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for place, line in enumerate(lines):
+        jurisdiction = jurisdiction_of(line.account, payer=payer, home_country=rules.home_country)
+        for tax in rules.taxes.values():
+            if applies(tax, line=line, jurisdiction=jurisdiction, currency=currency):
+                note = _why_not(tax, line=line, payer=payer, home_country=rules.home_country)
+                found.setdefault((tax.code, note), []).append(place)
+    order = _in_order(tuple(rules.taxes[code] for code in dict.fromkeys(code for code, _ in found)))
+    return [
+        Levy(tax=tax, note=note, places=tuple(places))
+        for tax in order
+        for (code, note), places in sorted(found.items())
+        if code == tax.code
+    ]
+
+
+def jurisdiction_of(account: BillingAccountFacts, *, payer: BillingAccountFacts, home_country: str) -> str:
+    """Where a charge is taxed: the account's own place, else its payer's, else the operator's country."""
+    return account.jurisdiction or account.country or payer.jurisdiction or payer.country or home_country
+
+
+def applies(tax: Tax, *, line: TaxedLine, jurisdiction: str, currency: str) -> bool:
+    """A tax of a place is on everything within it, for its categories, while it is in force at the tax point."""
+    at_ms = line.tax_point_ms
+    return (
+        line.charge.key.tax_category in tax.categories
+        and (jurisdiction == tax.jurisdiction or _lies_in(jurisdiction, tax.jurisdiction))
+        and (tax.valid_from_ms is None or at_ms >= tax.valid_from_ms)
+        and (tax.valid_until_ms is None or at_ms < tax.valid_until_ms)
+        and (tax.fixed_nanos is None or tax.currency == currency)
+    )
+
+
+def _lies_in(place: str, jurisdiction: str) -> bool:
+    """ "US-CA/06075" lies in "US-CA" and in "US", and each in itself."""
+    return place == jurisdiction or place.startswith((f"{jurisdiction}-", f"{jurisdiction}/"))
+
+
+def _why_not(tax: Tax, *, line: TaxedLine, payer: BillingAccountFacts, home_country: str) -> str:
+    """The note under which a tax that applies is not charged: reverse charge, or the certificate that lifts it."""
+    if tax.reverse_charge and payer.is_business and payer.tax_number and payer.country not in ("", home_country):
+        return REVERSE_CHARGE
+    if tax.exemption_kinds:
+        for exemption in (*line.account.tax_exemptions, *payer.tax_exemptions):
+            if (
+                exemption.kind in tax.exemption_kinds
+                and _lies_in(tax.jurisdiction, exemption.jurisdiction)
+                and exemption.effective_from_ms <= line.tax_point_ms
+                and (exemption.effective_until_ms is None or line.tax_point_ms < exemption.effective_until_ms)
+            ):
+                return EXEMPT + exemption.certificate
+    return ""
+
+
+@lru_cache(maxsize=1024)
+def _order_of_codes(edges: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[str, ...]:
+    """Bases before the taxes that stand on them (Kahn 1962), otherwise by code."""
+    waiting = {code: set(bases) & {each for each, _ in edges} for code, bases in edges}
+    ordered: list[str] = []
+    while waiting:
+        free = sorted(code for code, bases in waiting.items() if not bases)
+        if not free:
+            raise TaxesTurnInACircle(
+                f"taxes {', '.join(sorted(waiting))} are each on top of another", taxes=sorted(waiting)
+            )
+        for code in free:
+            del waiting[code]
+        for bases in waiting.values():
+            bases.difference_update(free)
+        ordered.extend(free)
+    return tuple(ordered)
+
+
+def _in_order(taxes: tuple[Tax, ...]) -> list[Tax]:
+    by_code = {tax.code: tax for tax in taxes}
+    return [by_code[code] for code in _order_of_codes(tuple((tax.code, tax.on_top_of) for tax in taxes))]

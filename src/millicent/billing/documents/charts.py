@@ -1,0 +1,114 @@
+"""Bar charts as numbers and words: a renderer draws them, and the words are their alternative."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypedDict
+
+from millicent.billing.documents.formats import Formats
+from millicent.billing.documents.words import WORDS
+from millicent.billing.types import Bill, UsageDetail
+from millicent.catalog.types import ChargeKind
+
+_MOST_MONTHS = 12
+_MOST_SERVICES = 3
+_MOST_DESTINATIONS = 5
+
+
+class Bar(TypedDict):
+    label: str
+    text: str
+    permille: int  # of the longest bar
+
+
+class Chart(TypedDict):
+    title: str
+    alternative: str
+    lying: bool  # bars lie (names at their left) or stand (months beneath)
+    bars: list[Bar]
+
+
+def usage_charts(bill: Bill, details: Sequence[UsageDetail], *, formats: Formats) -> list[Chart]:
+    """Past months of each service; without a history the days of this cycle; and where usage charges came from."""
+    charts = [
+        _standing(_title("usage_by_month", bill, service, formats), months, formats)
+        for service, months in _history(bill, formats)
+    ]
+    if not charts:
+        charts = _by_day(bill, details, formats)
+    destinations = _by_destination(bill, formats)
+    if destinations:
+        title = formats.word("cost_by_destination")
+        charts.append(_chart(title, destinations, lying=True, formats=formats))
+    return charts
+
+
+def _title(word: str, bill: Bill, service: str, formats: Formats) -> str:
+    named = bill.names.get(service, {})
+    name = named.get(formats.language) or named.get("en") or WORDS[formats.language].get(f"service_{service}", service)
+    return formats.word(word, service=name)
+
+
+def _history(bill: Bill, formats: Formats) -> list[tuple[str, list[tuple[str, int, str]]]]:
+    unit_of = {line.service: line.unit for line in bill.lines if line.service}
+    charted = []
+    for service, months in bill.usage_history.items():
+        unit = unit_of.get(service, _UNITS.get(service, ""))
+        rows = [(formats.month(month), units, formats.quantity(units, unit)) for month, units in months[-_MOST_MONTHS:]]
+        if any(units for _, units, _ in rows):
+            charted.append((service, rows))
+    return charted[:_MOST_SERVICES]
+
+
+_UNITS = {"voice": "second", "data": "byte", "sms": "message", "broadband": "byte", "iptv": "second"}
+
+
+def _by_day(bill: Bill, details: Sequence[UsageDetail], formats: Formats) -> list[Chart]:
+    units: dict[str, dict[str, int]] = {}
+    unit_of: dict[str, str] = {}
+    for detail in details:
+        day = formats.local(detail.occurred_at_ms).date().isoformat()
+        days = units.setdefault(detail.service, {})
+        days[day] = days.get(day, 0) + detail.quantity_units
+        unit_of[detail.service] = detail.unit
+    charts = []
+    for service, days in list(units.items())[:_MOST_SERVICES]:
+        rows = [
+            (day[-2:].lstrip("0"), days[day], formats.quantity(days[day], unit_of[service])) for day in sorted(days)
+        ]
+        charts.append(_standing(_title("usage_by_day", bill, service, formats), rows[-31:], formats))
+    return charts
+
+
+def _by_destination(bill: Bill, formats: Formats) -> list[tuple[str, int, str]]:
+    """The dearest destinations, and the rest in one bar."""
+    nanos: dict[str, int] = {}
+    for line in bill.lines:
+        if line.kind is ChargeKind.USAGE and line.zone:
+            named = bill.names.get(line.zone, line.texts)
+            name = named.get(formats.language) or named.get("en") or line.zone
+            nanos[name] = nanos.get(name, 0) + line.net_nanos
+    ranked = sorted(
+        ((name, amount) for name, amount in nanos.items() if amount > 0), key=lambda pair: (-pair[1], pair[0])
+    )
+    if len(ranked) < 2:
+        return []
+    rest = sum(amount for _, amount in ranked[_MOST_DESTINATIONS:])
+    shown = ranked[:_MOST_DESTINATIONS] + ([(formats.word("other_destinations"), rest)] if rest else [])
+    return [(name, amount, formats.money(amount)) for name, amount in shown]
+
+
+def _standing(title: str, rows: Iterable[tuple[str, int, str]], formats: Formats) -> Chart:
+    return _chart(title, rows, lying=False, formats=formats)
+
+
+def _chart(title: str, rows: Iterable[tuple[str, int, str]], *, lying: bool, formats: Formats) -> Chart:
+    listed = list(rows)
+    longest = max((size for _, size, _ in listed), default=0) or 1
+    values = "; ".join(f"{label} {text}" for label, _, text in listed)
+    return {
+        "title": title,
+        "alternative": formats.word("chart_of", title=title, values=values),
+        "lying": lying,
+        "bars": [
+            {"label": label, "text": text, "permille": max(0, size) * 1000 // longest} for label, size, text in listed
+        ],
+    }

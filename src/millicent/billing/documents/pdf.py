@@ -1,0 +1,70 @@
+"""PDF by typst. The template is a file of ours; a bill reaches it as data, so no text of a bill is ever markup."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+import typst
+
+from millicent.billing.documents.brand import brand_colors
+from millicent.billing.documents.content import BillContent
+from millicent.billing.documents.logo import Logo
+from millicent.kit.clock import from_ms
+
+_TEMPLATE = Path(__file__).parent / "template" / "bill.typ"
+_NOT_IN_FONTS = "could not be displayed with"
+
+
+class PdfPress:
+    """A warm typst compiler: fonts found once, the template parsed once, its unchanging parts laid out once.
+
+    Only the fonts inside the wheel and those in `font_folders` are used, so a bill looks the same on every machine.
+    One bill at a time; other threads wait.
+    """
+
+    def __init__(self, *, font_folders: Sequence[Path] = ()) -> None:
+        self._workshop = tempfile.TemporaryDirectory(prefix="millicent-bills-")
+        self._root = Path(self._workshop.name)
+        self._fonts = typst.Fonts(include_system_fonts=False, font_paths=list(font_folders))
+        main = self._root / "bill.typ"
+        main.write_bytes(_TEMPLATE.read_bytes())
+        self._compiler = typst.Compiler(main, root=self._root, font_paths=self._fonts, ignore_system_fonts=True)
+        self._lock = Lock()
+        self._logos: dict[str, str] = {}
+
+    def press(self, content: BillContent, *, color: str, logo: Logo | None, issued_at_ms: int) -> bytes:
+        """One bill as PDF/UA-1. Where no font has a character of its texts, as tagged PDF without that claim."""
+        with self._lock:
+            inputs = {"bill": json.dumps(self._with_brand(content, color=color, logo=logo), ensure_ascii=False)}
+            moment = from_ms(issued_at_ms)
+            try:
+                return self._compile(inputs, standards=["ua-1"], moment=moment)
+            except typst.TypstError as fault:
+                if _NOT_IN_FONTS not in str(fault):
+                    raise
+                return self._compile(inputs, standards=[], moment=moment)
+
+    def _compile(self, inputs: Mapping[str, str], *, standards: list[str], moment: datetime) -> bytes:
+        made = self._compiler.compile(
+            format="pdf", sys_inputs=dict(inputs), pdf_standards=standards, timestamp=moment.astimezone(UTC)
+        )
+        assert isinstance(made, bytes), "a PDF is one piece"
+        return made
+
+    def _with_brand(self, content: BillContent, *, color: str, logo: Logo | None) -> dict[str, object]:
+        shades = brand_colors(color)
+        brand = {"fill": shades.fill, "ink": shades.ink, "over": shades.over, "tint": shades.tint}
+        if logo is not None:
+            brand["logo"] = self._logo_file(logo)
+        return {**content, "brand": brand}
+
+    def _logo_file(self, logo: Logo) -> str:
+        """Typst reads images from its root only: put each logo there once."""
+        name = f"{logo.digest}.{logo.kind}"
+        if name not in self._logos:
+            (self._root / name).write_bytes(logo.content)
+            self._logos[name] = name
+        return name

@@ -51,6 +51,9 @@ RATED_COLUMNS = {
     "amount_nanos": "Int64",
     "charged_units": "Int64",  # units priced by the tariff, whole increments
     "bucket_units": "Int64",  # units served by allowances
+    "unserved_units": "Int64",  # units not authorised: a maximum charge limited the quantity
+    "throttled": "Boolean",  # beyond the fair use of an allowance: free, but slow from here on
+    "margin_nanos": "Int64",  # less the next leg's amount (reseller, reseller's reseller, supplier); null if none
     "reason": "Int16",  # Reason; 0 is priced
     "catalog_release": "Int32",
 }

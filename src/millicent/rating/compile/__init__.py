@@ -1,0 +1,1 @@
+"""The catalogue, compiled: immutable values in, flat named arrays out."""

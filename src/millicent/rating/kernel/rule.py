@@ -1,0 +1,77 @@
+"""Which rule prices an instant: longest prefix, then priority, then the band that began last."""
+
+from millicent.kit.kernels import Int64s, inlined
+from millicent.rating.kernel.arrays import (
+    ENTRY_CASE,
+    ENTRY_FROM_MS,
+    ENTRY_UNTIL_MS,
+    NEVER,
+    NODE_DECK_COUNT,
+    NODE_DECK_FIRST,
+    NODE_PARENT,
+    NODE_ZONE_SET,
+    NOTHING,
+    PICK_DECKS,
+    PICK_HAS_BELOW,
+    Calendars,
+    Prefixes,
+    Selection,
+)
+from millicent.rating.kernel.calendar import scheduled_case
+
+
+@inlined
+def deck_case(prefixes: Prefixes, node: int, start_ms: int) -> int:
+    """The deck row of this very prefix that is valid when the usage begins, or NOTHING."""
+    first = prefixes.node[node, NODE_DECK_FIRST]
+    for entry in range(first, first + prefixes.node[node, NODE_DECK_COUNT]):
+        if prefixes.deck_entry[entry, ENTRY_FROM_MS] <= start_ms < prefixes.deck_entry[entry, ENTRY_UNTIL_MS]:
+            return prefixes.deck_entry[entry, ENTRY_CASE]
+    return NOTHING
+
+
+@inlined
+def case_at(
+    prefixes: Prefixes,
+    selection: Selection,
+    calendars: Calendars,
+    calendar: int,
+    pick: int,
+    root: int,
+    node: int,
+    start_ms: int,
+    instant_ms: int,
+    hint: Int64s,
+) -> tuple[int, int]:
+    """The case in force at an instant of a usage, and until when it certainly is.
+
+    At each prefix, from the longest on: rules of priority 0 and more, then the deck, then rules below it. Where none
+    of them is in force at that instant the next shorter prefix answers, and at the end `root`, the schedule of the
+    rules that ask for no destination.
+    """
+    until_ms = NEVER
+    while node >= 0:
+        zone_set = prefixes.node[node, NODE_ZONE_SET]
+        if zone_set >= 0:
+            schedule = selection.above[pick, zone_set]
+            if schedule >= 0:
+                case, certain = scheduled_case(selection, schedule, calendars, calendar, instant_ms, hint)
+                until_ms = min(until_ms, certain)
+                if case >= 0:
+                    return case, until_ms
+        if selection.pick[pick, PICK_DECKS]:
+            case = deck_case(prefixes, node, start_ms)
+            if case >= 0:
+                return case, until_ms
+        if zone_set >= 0 and selection.pick[pick, PICK_HAS_BELOW]:
+            schedule = selection.below[pick, zone_set]
+            if schedule >= 0:
+                case, certain = scheduled_case(selection, schedule, calendars, calendar, instant_ms, hint)
+                until_ms = min(until_ms, certain)
+                if case >= 0:
+                    return case, until_ms
+        node = prefixes.node[node, NODE_PARENT]
+    if root >= 0:
+        case, certain = scheduled_case(selection, root, calendars, calendar, instant_ms, hint)
+        return case, min(until_ms, certain)
+    return NOTHING, until_ms

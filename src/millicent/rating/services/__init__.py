@@ -1,0 +1,14 @@
+"""What rating does for others: compile a catalogue, price usage with allowances, price it without, price a slice."""
+
+from millicent.rating.compile.catalogue import compile_catalogue
+from millicent.rating.program import TariffProgram
+from millicent.rating.services.price_usage import Priced, Programs, price_stateless, price_usage
+
+__all__ = [
+    "Priced",
+    "Programs",
+    "TariffProgram",
+    "compile_catalogue",
+    "price_stateless",
+    "price_usage",
+]

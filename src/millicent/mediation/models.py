@@ -124,32 +124,51 @@ class EventKeyRun(TenantTable):
 
 
 class OpenSession(TenantTable):
-    """A usage of which only parts have come. Closed ones stay for a while, so that a late part finds its whole."""
+    """A usage of which only parts have come. Closed ones stay for a while, so that a late part finds its whole.
+
+    Columns as `rules.correlation.SESSION_COLUMNS`; `settled_*` is how much of it became usage already.
+    """
 
     family = models.TextField()
+    source = models.ForeignKey(UsageSource, on_delete=models.PROTECT, related_name="+")
     correlation_key = models.TextField()
-    is_open = models.BooleanField(default=True)
-    started_at_ms = models.BigIntegerField()
-    last_part_at_ms = models.BigIntegerField()  # by the network's clock
-    touched_at_ms = models.BigIntegerField()  # by ours
+    is_open = models.BooleanField()
     has_start = models.BooleanField()
     has_stop = models.BooleanField()
+    started_at_ms = models.BigIntegerField()
+    last_part_at_ms = models.BigIntegerField()  # by the network's clock
     duration_ms = models.BigIntegerField()
     uplink_bytes = models.BigIntegerField()
     downlink_bytes = models.BigIntegerField()
-    fields = models.JSONField()
-    source = models.ForeignKey(UsageSource, on_delete=models.PROTECT, related_name="+")
+    settled_duration_ms = models.BigIntegerField()
+    settled_uplink_bytes = models.BigIntegerField()
+    settled_downlink_bytes = models.BigIntegerField()
+    events = models.BigIntegerField()
+    content_nanos = models.BigIntegerField()
+    answered = models.BooleanField()
+    service = models.TextField()
+    direction = models.TextField()
+    call_type = models.TextField()
+    identifier_kind = models.TextField()
+    identifier = models.TextField()
+    other_party = models.TextField()
+    origin_number = models.TextField()
+    visited_network = models.TextField()
+    attributes = models.TextField()
+    supplier = models.TextField()
 
     class Meta:
         db_table = "mediation_open_session"
         constraints = (
-            models.UniqueConstraint(fields=("tenant_id", "family", "correlation_key"), name="a_session_is_open_once"),
+            models.UniqueConstraint(fields=("tenant_id", "family", "correlation_key"), name="a_session_is_kept_once"),
             models.CheckConstraint(
                 condition=Q(duration_ms__gte=0, uplink_bytes__gte=0, downlink_bytes__gte=0),
                 name="session_counters_are_not_negative",
             ),
         )
-        indexes = (models.Index(fields=("tenant_id", "source", "last_part_at_ms"), name="session_by_last_part"),)
+        indexes = (
+            models.Index(fields=("tenant_id", "source", "is_open", "last_part_at_ms"), name="session_by_last_part"),
+        )
 
 
 class SuspendedRecord(TenantTable):

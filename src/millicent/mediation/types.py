@@ -51,6 +51,7 @@ class SuspenseReason(IntEnum):
     NOBODY = 108  # no subscription held the identifier at that time
     STOP_WITHOUT_START = 109
     COUNTER_WENT_BACK = 110
+    START_WITHOUT_STOP = 111  # given up waiting, and no interim says how much was used
     NOT_USAGE = 120  # rejected by rule: a record that is no usage (header, internal leg)
 
 

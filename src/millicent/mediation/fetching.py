@@ -1,0 +1,124 @@
+"""Files from anywhere, as local files: a digest is taken and raw records are read at random, so a copy is needed."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+
+from millicent.kit.errors import BadInput
+from millicent.mediation.errors import SourceSilent
+
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFile:
+    """One file to collect: its name as the operator knows it, and what it holds."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """One file of a folder, not read yet."""
+
+    url: str
+    name: str
+    size_bytes: int
+    changed_at_seconds: int | None  # None where the store does not say
+
+
+def is_local(url: str) -> bool:
+    return urlsplit(url).scheme in ("", "file")
+
+
+def local_path(url: str) -> Path:
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else Path(url)
+
+
+@contextmanager
+def local_file(url: str, *, folder: Path, storage_options: Mapping[str, str]) -> Iterator[LocalFile]:
+    """The file itself when it is local; else a copy under `folder` that is deleted afterwards."""
+    name = url.rsplit("/", 1)[-1]
+    if is_local(url):
+        path = local_path(url)
+        if not path.is_file():
+            raise BadInput("there is no such file", where=str(path), cure="Check the path.")
+        yield _described(path, name=name)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / secrets.token_hex(8)
+    try:
+        _fetch(url, copy=copy, storage_options=storage_options)
+        yield _described(copy, name=name)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def files_at(url: str, *, pattern: str, storage_options: Mapping[str, str]) -> list[FoundFile]:
+    """The files of a folder, or the one file that the URL names, by name."""
+    try:
+        files, path = fsspec.core.url_to_fs(url, **storage_options)
+        if not files.exists(path):
+            raise BadInput("there is no such file or folder", where=url, cure="Check the source's url.")
+        if files.isfile(path):
+            found = [files.info(path)]
+        else:
+            found = list(files.glob(f"{path.rstrip('/')}/{pattern}", detail=True).values())
+    except (OSError, ImportError, ValueError) as fault:
+        raise SourceSilent(f"{url} does not answer: {fault}", url=url) from fault
+    local = is_local(url)
+    return sorted(
+        (
+            FoundFile(
+                url=each["name"] if local else files.unstrip_protocol(each["name"]),
+                name=each["name"].rsplit("/", 1)[-1],
+                size_bytes=each["size"] or 0,
+                changed_at_seconds=_changed_at(each),
+            )
+            for each in found
+            if each["type"] == "file" and not each["name"].rsplit("/", 1)[-1].startswith(".")
+        ),
+        key=lambda each: each.name,
+    )
+
+
+def _changed_at(described: Mapping[str, object]) -> int | None:
+    """Stores say it as a number or as a time, under one of several names."""
+    for name in ("mtime", "LastModified", "last_modified", "modified"):
+        value = described.get(name)
+        if value is None:
+            continue
+        timestamp = getattr(value, "timestamp", None)
+        return int(timestamp()) if timestamp is not None else int(str(value).partition(".")[0])
+    return None
+
+
+def _fetch(url: str, *, copy: Path, storage_options: Mapping[str, str]) -> None:
+    try:
+        with fsspec.open(url, "rb", **storage_options) as distant, copy.open("wb") as near:
+            while block := distant.read(_BLOCK):
+                near.write(block)
+    except FileNotFoundError:
+        raise BadInput("there is no such file", where=url, cure="Check the URL.") from None
+    except (OSError, ImportError, ValueError) as fault:
+        raise SourceSilent(f"{url} does not answer: {fault}", url=url) from fault
+
+
+def _described(path: Path, *, name: str) -> LocalFile:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+        size = os.fstat(file.fileno()).st_size
+    return LocalFile(name=name, path=path, size_bytes=size, sha256=digest.hexdigest())

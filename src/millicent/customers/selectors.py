@@ -5,10 +5,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import polars as pl
+
 from millicent.catalog.types import Period, PeriodUnit
-from millicent.customers.types import BillCycle, BillingAccountFacts, PayerGroup, TaxExemption
-from millicent.kit.bulk import read_rows
+from millicent.customers.types import NEW_ACCOUNT_COLUMNS, BillCycle, BillingAccountFacts, PayerGroup, TaxExemption
+from millicent.kit.bulk import read_frame, read_rows
 from millicent.kit.errors import Defect
+from millicent.kit.intake import sorted_objects
 
 _ACCOUNTS = """
 SELECT account.id, account.code, party.name, terms.payer_id, account.parent_id, account.currency, account.zone,
@@ -25,6 +28,20 @@ _EXEMPTIONS = """
 SELECT billing_account_id, kind, jurisdiction, certificate, effective_from_ms, effective_until_ms
 FROM customers_taxexemptioncertificate WHERE billing_account_id = ANY(%s)
 ORDER BY billing_account_id, effective_from_ms, id
+"""
+_AS_OPENED = """
+SELECT account.code, party.code, party.kind, party.name, '', '', COALESCE(parent.code, ''),
+       CASE WHEN payer.id = account.id THEN '' ELSE payer.code END, account.currency, account.zone,
+       account.cycle_day, account.cycle_count, account.cycle_unit, account.cycle_anchor_ms,
+       terms.language, terms.segment, terms.country, terms.jurisdiction, terms.is_business, terms.tax_number,
+       terms.reseller, account.address, account.opened_at_ms, account.characteristics
+FROM customers_billingaccount account
+JOIN customers_party party ON party.id = account.party_id
+LEFT JOIN customers_billingaccount parent ON parent.id = account.parent_id
+JOIN customers_billingaccountterms terms ON terms.billing_account_id = account.id
+    AND terms.recorded_at_ms = account.recorded_at_ms AND terms.effective_from_ms = account.opened_at_ms
+JOIN customers_billingaccount payer ON payer.id = terms.payer_id
+WHERE account.code = ANY(%s)
 """
 _ABOVE = """
 WITH RECURSIVE above AS (
@@ -49,6 +66,7 @@ def billing_accounts(
     bucket: int | None = None,
     buckets: int | None = None,
     at_ms: int | None = None,
+    limit: int | None = None,
 ) -> list[BillingAccountFacts]:
     """Accounts by id: those asked for, or those whose id leaves `bucket` when divided by `buckets`, or all.
 
@@ -59,7 +77,7 @@ def billing_accounts(
     if codes is not None:
         where, values = f"{where} AND account.code = ANY(%s)", [*values, list(codes)]
     terms, instants = (_LATEST_TERMS, []) if at_ms is None else (_TERMS_AT, [at_ms, at_ms])
-    return _facts(f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id", [*instants, *values])
+    return _facts(f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id LIMIT %s", [*instants, *values, limit])
 
 
 def payer_groups(
@@ -91,6 +109,23 @@ def billing_account_ids(*, codes: Iterable[str]) -> dict[str, int]:
     return dict(read_rows("SELECT code, id FROM customers_billingaccount WHERE code = ANY(%s)", [list(codes)]))
 
 
+def account_places(*, codes: Iterable[str]) -> pl.DataFrame:
+    """account_code, zone, currency of these accounts: what a date or an amount of theirs is read by."""
+    schema = {"account_code": pl.String, "zone": pl.String, "currency": pl.String}
+    query = "SELECT code, zone, currency FROM customers_billingaccount WHERE code = ANY(%s)"
+    return read_frame(query, [list(codes)], schema=schema)
+
+
+def account_zones(*, ids: Iterable[int]) -> dict[int, str]:
+    """Zones by id."""
+    return dict(read_rows("SELECT id, zone FROM customers_billingaccount WHERE id = ANY(%s)", [list(ids)]))
+
+
+def billing_account_codes(*, ids: Iterable[int]) -> dict[int, str]:
+    """Codes by id."""
+    return dict(read_rows("SELECT id, code FROM customers_billingaccount WHERE id = ANY(%s)", [list(ids)]))
+
+
 def accounts_of_same_party(account_id: int) -> list[int]:
     """Ids of every billing account of the party that has this one."""
     query = (
@@ -104,6 +139,15 @@ def accounts_above(*, codes: Iterable[str]) -> dict[str, tuple[int, str, str]]:
     """For these accounts and everything above them: code -> (id, parent's code or "", payer's code)."""
     found = read_rows(_ABOVE, [list(codes)])
     return {code: (account_id, parent, payer) for code, account_id, parent, payer in found}
+
+
+def accounts_as_opened(*, codes: Iterable[str]) -> pl.DataFrame:
+    """Billing accounts with the content they were first recorded with (NEW_ACCOUNT_COLUMNS, contacts left empty)."""
+    schema = {name: getattr(pl, type_name) for name, type_name in NEW_ACCOUNT_COLUMNS.items()}
+    found = read_frame(_AS_OPENED, [list(codes)], schema=schema | {"is_business": pl.String})
+    return found.with_columns(
+        is_business=pl.col("is_business") == "t", characteristics=sorted_objects(found["characteristics"])
+    )
 
 
 def count_billing_accounts() -> int:

@@ -1,6 +1,7 @@
 """What subscriptions refuses, beside bad input."""
 
 from millicent.kit.errors import Refusal
+from millicent.subscriptions.types import ImportReport
 
 
 class SubscriptionCodeTaken(Refusal):
@@ -43,3 +44,13 @@ class NotEligible(Refusal):
     """The catalogue does not sell this offering to this customer, or not beside what the customer has."""
 
     code = "not_eligible"
+
+
+class ImportRefused(Refusal):
+    """Rows of an import are wrong, and all or nothing was asked for. `report` has every fault."""
+
+    code = "import_refused"
+
+    def __init__(self, message: str, /, *, report: ImportReport, **facts: object) -> None:
+        super().__init__(message, **facts)
+        self.report = report

@@ -7,9 +7,13 @@ from typing import Any
 
 import polars as pl
 
+from millicent.customers.selectors import account_zones, billing_account_codes
 from millicent.kit.bulk import read_frame, read_rows
+from millicent.kit.intake import sorted_objects
 from millicent.subscriptions.types import (
     IDENTIFIER_FRAME_COLUMNS,
+    NEW_IDENTIFIER_COLUMNS,
+    NEW_VERSION_COLUMNS,
     HeldIdentifier,
     IdentifierKind,
     SubscriptionFacts,
@@ -34,6 +38,29 @@ SELECT held.kind, held.identifier, held.effective_from_ms, COALESCE(held.effecti
 FROM subscriptions_serviceidentifier held
 JOIN subscriptions_subscription subscription ON subscription.id = held.subscription_id
 WHERE held.superseded_at_ms IS NULL
+"""
+_AS_ADDED = """
+SELECT subscription.code, subscription.billing_account_id, subscription.pool,
+       version.effective_from_ms, version.effective_until_ms, version.offering, version.status, version.quantity,
+       version.price_overrides, version.add_ons, version.coupons, version.characteristics
+FROM subscriptions_subscription subscription
+JOIN subscriptions_version version ON version.subscription_id = subscription.id
+    AND version.recorded_at_ms = subscription.recorded_at_ms
+WHERE subscription.code = ANY(%s)
+"""
+_PLACES = """
+SELECT subscription.code, subscription.billing_account_id, min(version.effective_from_ms)
+FROM subscriptions_subscription subscription
+JOIN subscriptions_version version ON version.subscription_id = subscription.id AND version.superseded_at_ms IS NULL
+WHERE subscription.code = ANY(%s)
+GROUP BY subscription.id
+"""
+_AS_RECORDED = """
+SELECT subscription.code, held.kind, held.identifier, held.effective_from_ms, held.effective_until_ms,
+       held.superseded_at_ms IS NULL
+FROM subscriptions_serviceidentifier held
+JOIN subscriptions_subscription subscription ON subscription.id = held.subscription_id
+WHERE held.identifier = ANY(%s)
 """
 
 
@@ -90,6 +117,32 @@ def identifiers_of(subscription_ids: Iterable[int]) -> dict[int, tuple[HeldIdent
         )
         for subscription_id, held in groupby(rows, key=lambda row: row[0])
     }
+
+
+def versions_as_added(*, codes: Iterable[str]) -> pl.DataFrame:
+    """Subscriptions with the versions they were first recorded with (NEW_VERSION_COLUMNS), whatever changed since."""
+    schema = {name: getattr(pl, type_name) for name, type_name in NEW_VERSION_COLUMNS.items()}
+    found = read_frame(_AS_ADDED, [list(codes)], schema=schema | {"account_code": pl.Int64})
+    accounts = billing_account_codes(ids=found["account_code"].unique().to_list())
+    return found.with_columns(
+        pl.col("account_code").replace_strict(accounts, default=None, return_dtype=pl.String),
+        *(sorted_objects(found[name]) for name in ("price_overrides", "add_ons", "coupons", "characteristics")),
+    )
+
+
+def subscription_places(*, codes: Iterable[str]) -> pl.DataFrame:
+    """subscription_code, zone, first_from_ms of these subscriptions: what a date of theirs is read by."""
+    schema = {"subscription_code": pl.String, "zone": pl.String, "first_from_ms": pl.Int64}
+    found = read_frame(_PLACES, [list(codes)], schema=schema | {"zone": pl.Int64})
+    zones = account_zones(ids=found["zone"].unique().to_list())
+    return found.with_columns(pl.col("zone").replace_strict(zones, default=None, return_dtype=pl.String))
+
+
+def identifiers_as_recorded(*, identifiers: Iterable[str]) -> pl.DataFrame:
+    """Who holds or held these identifiers: NEW_IDENTIFIER_COLUMNS and `believed`, rows no longer believed included."""
+    schema = {name: getattr(pl, type_name) for name, type_name in NEW_IDENTIFIER_COLUMNS.items()}
+    found = read_frame(_AS_RECORDED, [list(identifiers)], schema=schema | {"believed": pl.String})
+    return found.with_columns(believed=pl.col("believed") == "t")
 
 
 def count_subscriptions() -> int:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
 
+import polars as pl
+
 
 @unique
 class SubscriptionStatus(StrEnum):
@@ -148,3 +150,20 @@ class CustomerHoldings:
     segment: str
     country: str
     held: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCount:
+    """One file's rows: in = new + standing + refused, to the last one."""
+
+    file: str
+    rows_in: int
+    new: int
+    standing: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    counts: tuple[FileCount, ...]
+    faults: pl.DataFrame  # kit.intake.FAULT_SCHEMA; a row may have several

@@ -135,7 +135,7 @@ class Fields:
         room = text.measure_text(start, end, self.foreign)
         out, offsets = np.empty(room, np.uint8), np.empty(self.height + 1, np.int64)
         written = text.gather_text(self.buffer, start, end, style, self.foreign, out, offsets)
-        return _text_series(out[:written], offsets)
+        return text_series(out[:written], offsets)
 
     def scaled(self, column: int, *, multiply: int = 1, divide: int = 1) -> Read:
         start, end = self._positions(column)
@@ -174,7 +174,7 @@ class Fields:
         written = text.gather_json(
             self.buffer, self.start, self.end, self.style, self.foreign, joined, name_offsets, out, offsets
         )
-        return _text_series(out[:written], offsets)
+        return text_series(out[:written], offsets)
 
 
 _MOST_GROUPS = 16_384
@@ -186,7 +186,7 @@ def _json_names(names: tuple[str, ...]) -> tuple[UInt8s, Int64s]:
     return np.frombuffer(b"".join(written), np.uint8), np.cumsum([0, *map(len, written)], dtype=np.int64)
 
 
-def _text_series(content: UInt8s, offsets: Int64s) -> pl.Series:
+def text_series(content: UInt8s, offsets: Int64s) -> pl.Series:
     """Bytes that are known to be UTF-8 become a text column without a copy on our side."""
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
     array = pa.LargeStringArray.from_buffers(offsets.size - 1, buffers[1], buffers[2])

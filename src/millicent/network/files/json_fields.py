@@ -95,7 +95,7 @@ def value_at(document: Mapping[str, Any], path: str) -> object:
             found = found[int(step)]
         else:
             return None
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _as_fields(rows: Sequence[Sequence[bytes]], width: int) -> Fields:

@@ -19,7 +19,7 @@ def walk_json(
     next_start: Int32s,  # [n] written
     status: UInt8s,  # [n] written
 ) -> tuple[int, int]:
-    """An object ends at the brace that closes it. Between objects blanks, commas and the brackets of an array may stand.
+    """An object ends at the brace that closes it. Blanks, commas and an array's brackets may stand between objects.
 
     An object that is never closed ends before the next line that begins with a brace, so a record that was cut short
     does not take its followers along. Returns (records, position after the last whole one).

@@ -572,3 +572,16 @@ class Catalogue:
     supplier_tariffs: Mapping[str, str] = field(default_factory=dict)  # supplier code -> tariff code
     reseller_tariffs: Mapping[str, str] = field(default_factory=dict)  # reseller code -> tariff code
     expectations: tuple[Expectation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseFacts:
+    """One release of a catalogue, without its content. `digest` is the SHA-256 of its files."""
+
+    number: int
+    effective_from_ms: int
+    recorded_at_ms: int
+    digest: str
+    author: str
+    approved_by: str
+    reason: str

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from millicent.catalog.decks.types import DeckReport
 from millicent.catalog.errors import CatalogueFaults, Fault, Severity
+from millicent.catalog.lints import lint_catalogue
 from millicent.catalog.loading.assemble import assemble, gather
 from millicent.catalog.loading.derived import derived_from
 from millicent.catalog.loading.folder import DERIVED_FILE, read_folder
@@ -34,16 +35,20 @@ class Examination:
         return tuple(fault for fault in self.faults if fault.severity is Severity.FAULT)
 
 
-def examine_files(files: Mapping[str, bytes]) -> Examination:
-    """Read a catalogue from its files, by path. Nothing is opened, nothing is fetched."""
+def examine_files(files: Mapping[str, bytes], *, with_lints: bool = True) -> Examination:
+    """Read a catalogue from its files, by path. Nothing is opened, nothing is fetched.
+
+    A release is read without lints: a lint of a later version must not make it unusable.
+    """
     reading = Reading(files=files, derived=derived_from(files.get(DERIVED_FILE)))
     documents = gather(reading)
     catalogue, decks = assemble(documents, reading=reading)
     reading.follow_references()
-    sound = not any(fault.severity is Severity.FAULT for fault in reading.faults)
+    if with_lints and reading.sound:
+        reading.faults.extend(lint_catalogue(catalogue))
     used = {path: files[path] for path in sorted(documents.used) if path in files}
     return Examination(
-        catalogue=catalogue if sound else None,
+        catalogue=catalogue if reading.sound else None,
         faults=tuple(sorted(reading.faults, key=lambda fault: (fault.file, fault.line, fault.column))),
         decks=tuple(decks),
         files=used | {DERIVED_FILE: reading.derived.to_bytes()},

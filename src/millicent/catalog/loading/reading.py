@@ -45,6 +45,10 @@ class Reading:
     currency: str = "EUR"  # of the operator, once operator.yaml is read
     zone: str = "UTC"
 
+    @property
+    def sound(self) -> bool:
+        return not any(fault.severity is Severity.FAULT for fault in self.faults)
+
     def fault(
         self, node: Node, message: str, cure: str, *, code: str = "meaning", severity: Severity = Severity.FAULT
     ) -> None:

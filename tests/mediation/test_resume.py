@@ -1,11 +1,11 @@
 """Killed anywhere and run again, a collection ends as if it had never been killed."""
 
 import pytest
+from tests.mediation.builders import a_call, a_part, a_source, collect, lake_usage, stores_in, totals, write_events
 
 from millicent.kit.tenancy import tenant_scope
 from millicent.mediation import usage_events
 from millicent.mediation.models import SuspendedRecord
-from tests.mediation.builders import a_call, a_part, a_source, collect, lake_usage, stores_in, totals, write_events
 
 STEPS = ["refined", "staged", "keys written", "about to commit", "committed", "settled"]
 COMPARED = ["record_number", "occurred_at_ms", "event_key_high", "event_key_low", "duration_ms", "subscription_id"]
@@ -50,9 +50,7 @@ def small_chunks(monkeypatch):
 
 @pytest.mark.parametrize("time", [1, 2, 4])
 @pytest.mark.parametrize("step", STEPS)
-def test_a_run_killed_at_any_step_and_resumed_equals_one_never_killed(
-    tenant_id, tmp_path, small_chunks, step, time
-):
+def test_a_run_killed_at_any_step_and_resumed_equals_one_never_killed(tenant_id, tmp_path, small_chunks, step, time):
     unkilled, killed = stores_in(tmp_path / "unkilled"), stores_in(tmp_path / "killed")
     a_source(tenant_id, name="unkilled")
     a_source(tenant_id, name="killed")

@@ -26,7 +26,7 @@ _TERMS_AT = " AND terms.effective_from_ms <= %s AND (terms.effective_until_ms IS
 _LATEST_TERMS = " AND terms.effective_until_ms IS NULL"
 _EXEMPTIONS = """
 SELECT billing_account_id, kind, jurisdiction, certificate, effective_from_ms, effective_until_ms
-FROM customers_taxexemptioncertificate WHERE billing_account_id = ANY(%s)
+FROM customers_taxexemptioncertificate WHERE billing_account_id IN (SELECT unnest(%s::bigint[]))
 ORDER BY billing_account_id, effective_from_ms, id
 """
 _AS_OPENED = """
@@ -41,11 +41,11 @@ LEFT JOIN customers_billingaccount parent ON parent.id = account.parent_id
 JOIN customers_billingaccountterms terms ON terms.billing_account_id = account.id
     AND terms.recorded_at_ms = account.recorded_at_ms AND terms.effective_from_ms = account.opened_at_ms
 JOIN customers_billingaccount payer ON payer.id = terms.payer_id
-WHERE account.code = ANY(%s)
+WHERE account.code IN (SELECT unnest(%s::text[]))
 """
 _ABOVE = """
 WITH RECURSIVE above AS (
-    SELECT id, code, parent_id FROM customers_billingaccount WHERE code = ANY(%s)
+    SELECT id, code, parent_id FROM customers_billingaccount WHERE code IN (SELECT unnest(%s::text[]))
     UNION
     SELECT account.id, account.code, account.parent_id
     FROM above JOIN customers_billingaccount account ON account.id = above.parent_id
@@ -75,7 +75,7 @@ def billing_accounts(
     """
     where, values = _choice(column="account.id", ids=ids, bucket=bucket, buckets=buckets)
     if codes is not None:
-        where, values = f"{where} AND account.code = ANY(%s)", [*values, list(codes)]
+        where, values = f"{where} AND account.code IN (SELECT unnest(%s::text[]))", [*values, list(codes)]
     terms, instants = (_LATEST_TERMS, []) if at_ms is None else (_TERMS_AT, [at_ms, at_ms])
     return _facts(f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id LIMIT %s", [*instants, *values, limit])
 
@@ -106,24 +106,36 @@ def payer_groups(
 
 def billing_account_ids(*, codes: Iterable[str]) -> dict[str, int]:
     """Ids by code; codes that name no account are not in the answer."""
-    return dict(read_rows("SELECT code, id FROM customers_billingaccount WHERE code = ANY(%s)", [list(codes)]))
+    return dict(
+        read_rows(
+            "SELECT code, id FROM customers_billingaccount WHERE code IN (SELECT unnest(%s::text[]))", [list(codes)]
+        )
+    )
 
 
 def account_places(*, codes: Iterable[str]) -> pl.DataFrame:
     """account_code, zone, currency of these accounts: what a date or an amount of theirs is read by."""
     schema = {"account_code": pl.String, "zone": pl.String, "currency": pl.String}
-    query = "SELECT code, zone, currency FROM customers_billingaccount WHERE code = ANY(%s)"
+    query = "SELECT code, zone, currency FROM customers_billingaccount WHERE code IN (SELECT unnest(%s::text[]))"
     return read_frame(query, [list(codes)], schema=schema)
 
 
 def account_zones(*, ids: Iterable[int]) -> dict[int, str]:
     """Zones by id."""
-    return dict(read_rows("SELECT id, zone FROM customers_billingaccount WHERE id = ANY(%s)", [list(ids)]))
+    return dict(
+        read_rows(
+            "SELECT id, zone FROM customers_billingaccount WHERE id IN (SELECT unnest(%s::bigint[]))", [list(ids)]
+        )
+    )
 
 
 def billing_account_codes(*, ids: Iterable[int]) -> dict[int, str]:
     """Codes by id."""
-    return dict(read_rows("SELECT id, code FROM customers_billingaccount WHERE id = ANY(%s)", [list(ids)]))
+    return dict(
+        read_rows(
+            "SELECT id, code FROM customers_billingaccount WHERE id IN (SELECT unnest(%s::bigint[]))", [list(ids)]
+        )
+    )
 
 
 def accounts_of_same_party(account_id: int) -> list[int]:
@@ -158,7 +170,7 @@ def _choice(
     *, column: str, ids: Iterable[int] | None, bucket: int | None, buckets: int | None
 ) -> tuple[str, list[object]]:
     if ids is not None:
-        return f"{column} = ANY(%s)", [list(ids)]
+        return f"{column} IN (SELECT unnest(%s::bigint[]))", [list(ids)]
     if bucket is not None:
         assert buckets is not None, "a bucket is one of so many"
         return f"{column} %% %s = %s", [buckets, bucket]

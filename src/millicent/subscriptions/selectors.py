@@ -46,13 +46,13 @@ SELECT subscription.code, subscription.billing_account_id, subscription.pool,
 FROM subscriptions_subscription subscription
 JOIN subscriptions_version version ON version.subscription_id = subscription.id
     AND version.recorded_at_ms = subscription.recorded_at_ms
-WHERE subscription.code = ANY(%s)
+WHERE subscription.code IN (SELECT unnest(%s::text[]))
 """
 _PLACES = """
 SELECT subscription.code, subscription.billing_account_id, min(version.effective_from_ms)
 FROM subscriptions_subscription subscription
 JOIN subscriptions_version version ON version.subscription_id = subscription.id AND version.superseded_at_ms IS NULL
-WHERE subscription.code = ANY(%s)
+WHERE subscription.code IN (SELECT unnest(%s::text[]))
 GROUP BY subscription.id
 """
 _AS_RECORDED = """
@@ -60,7 +60,7 @@ SELECT subscription.code, held.kind, held.identifier, held.effective_from_ms, he
        held.superseded_at_ms IS NULL
 FROM subscriptions_serviceidentifier held
 JOIN subscriptions_subscription subscription ON subscription.id = held.subscription_id
-WHERE held.identifier = ANY(%s)
+WHERE held.identifier IN (SELECT unnest(%s::text[]))
 """
 
 
@@ -69,17 +69,23 @@ def subscriptions_of(account_ids: Iterable[int], *, known_at_ms: int | None = No
 
     With `known_at_ms` the answer is what was known then: later changes, back-dated ones too, are not in it.
     """
-    return _facts("subscription.billing_account_id = ANY(%s)", [list(account_ids)], known_at_ms=known_at_ms)
+    return _facts(
+        "subscription.billing_account_id IN (SELECT unnest(%s::bigint[]))", [list(account_ids)], known_at_ms=known_at_ms
+    )
 
 
 def subscriptions_by_code(codes: Iterable[str], *, known_at_ms: int | None = None) -> list[SubscriptionFacts]:
     """The same for subscriptions named by the operator's own numbers; unknown codes are not in the answer."""
-    return _facts("subscription.code = ANY(%s)", [list(codes)], known_at_ms=known_at_ms)
+    return _facts("subscription.code IN (SELECT unnest(%s::text[]))", [list(codes)], known_at_ms=known_at_ms)
 
 
 def subscription_ids(*, codes: Iterable[str]) -> dict[str, int]:
     """Ids by code; codes that name no subscription are not in the answer."""
-    return dict(read_rows("SELECT code, id FROM subscriptions_subscription WHERE code = ANY(%s)", [list(codes)]))
+    return dict(
+        read_rows(
+            "SELECT code, id FROM subscriptions_subscription WHERE code IN (SELECT unnest(%s::text[]))", [list(codes)]
+        )
+    )
 
 
 def offerings_held(account_ids: Iterable[int], *, at_ms: int) -> set[str]:
@@ -104,7 +110,7 @@ def identifiers_of(subscription_ids: Iterable[int]) -> dict[int, tuple[HeldIdent
     """What each subscription holds or held, oldest first."""
     rows = read_rows(
         "SELECT subscription_id, kind, identifier, effective_from_ms, effective_until_ms "
-        "FROM subscriptions_serviceidentifier WHERE superseded_at_ms IS NULL AND subscription_id = ANY(%s) "
+        "FROM subscriptions_serviceidentifier WHERE superseded_at_ms IS NULL AND subscription_id IN (SELECT unnest(%s::bigint[])) "
         "ORDER BY subscription_id, effective_from_ms, id",
         [list(subscription_ids)],
     )

@@ -167,7 +167,7 @@ def _problem_of(
         if other and other not in known:
             return (
                 column,
-                f"{column} {other} is refused itself" if other in lost else f"{column} {other} does not exist",
+                f"{other} is refused itself" if other in lost else f"{other} does not exist",
             )
     try:
         chain = list(above(code, parents=family.parents))

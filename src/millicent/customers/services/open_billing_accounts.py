@@ -103,7 +103,7 @@ def _write_parties(accounts: pl.DataFrame, *, recorded_at_ms: int) -> pl.DataFra
     """Write the parties that are new; returns party_code, party_id of all that are named."""
     named = accounts.unique("party_code", keep="first", maintain_order=True)
     known = read_frame(
-        "SELECT code, id FROM customers_party WHERE code = ANY(%s)",
+        "SELECT code, id FROM customers_party WHERE code IN (SELECT unnest(%s::text[]))",
         [named["party_code"].to_list()],
         schema={"party_code": pl.String, "party_id": pl.Int64},
     )

@@ -3,37 +3,45 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.millicent-installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --root-user-action=ignore
+WORKERS ?= 2
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## build .venv from requirements.lock (hashes checked)
 
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Millicent needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] < (3, 14) else "Millicent needs Python 3.11, 3.12 or 3.13; set PYTHON=/path/to/python3.11")'
+	@echo "building $(VENV) from requirements.lock (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
 demo: $(STAMP) ## a month of network records becomes bills: the main job, on one machine
-	$(BIN)/millicent demo
+	@$(BIN)/millicent demo
 
 test: $(STAMP) ## the test suite (real PostgreSQL from the wheel, no network)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
 
-check: $(STAMP) ## ruff, mypy strict, import contracts
+test-external: $(STAMP) ## the same suite on your PostgreSQL: MILLICENT_TEST_DATABASE_URL=postgresql://admin@...
+	@test -n "$$MILLICENT_TEST_DATABASE_URL" || { echo "set MILLICENT_TEST_DATABASE_URL to an administrator's URL"; exit 2; }
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+
+check: $(STAMP) ## ruff, mypy strict, import contracts, tidiness and documentation tests
 	$(BIN)/ruff check src tests
 	$(BIN)/ruff format --check src tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/architecture
 
 bench: $(STAMP) ## measure rating, mediation and billing; writes docs/benchmarks.md
 	$(BIN)/millicent bench all --page docs/benchmarks.md
 
 soak: $(STAMP) ## the long loops: kill, fuzz, property tests with many more examples
-	$(BIN)/python -m pytest -m slow -n 2
+	$(BIN)/python -m pytest -m slow -n $(WORKERS)
 
 docs: $(STAMP) ## regenerate the reference pages from the code
 	$(BIN)/millicent docs --out docs/reference
@@ -41,4 +49,4 @@ docs: $(STAMP) ## regenerate the reference pages from the code
 lock: ## refresh requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 --no-header --emit-build-options -o requirements.lock
 
-.PHONY: help setup demo test check bench soak docs lock
+.PHONY: help setup demo test test-external check bench soak docs lock

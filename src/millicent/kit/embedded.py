@@ -16,6 +16,7 @@ import os
 import pwd
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ SERVER_USER_UNDER_ROOT = "pgserver"
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 107  # sun_path of Linux, less its closing zero
 START_TIMEOUT_SECONDS = 120
+LEFTOVER_ATTEMPTS = 30
 # Durability is said out loud, so that nothing left in a data folder can turn it off.
 SERVER_SETTINGS = {
     "listen_addresses": "",
@@ -100,13 +102,13 @@ def use_server(cluster_folder: Path) -> EmbeddedServer:
         return use.server
     cluster_folder.parent.mkdir(parents=True, exist_ok=True)
     with _start_and_stop_lock(cluster_folder):
-        users_file = (cluster_folder.parent / "postgres.users").open("ab")
-        fcntl.flock(users_file, fcntl.LOCK_SH)
         server = EmbeddedServer(cluster_folder=cluster_folder, socket_folder=_socket_folder(cluster_folder))
         _make_cluster(cluster_folder)
         _write_access_rules(cluster_folder)
         if not _is_running(cluster_folder):
             _start(server)
+        users_file = (cluster_folder.parent / "postgres.users").open("ab")
+        fcntl.flock(users_file, fcntl.LOCK_SH)
     _uses[cluster_folder] = _Use(server=server, users_file=users_file, process_id=os.getpid())
     if len(_uses) == 1:
         atexit.register(leave_servers)
@@ -146,17 +148,20 @@ def _is_last_user(users_file: IO[bytes]) -> bool:
 def _is_running(cluster_folder: Path) -> bool:
     """Whether the process named in postmaster.pid is really this cluster's server.
 
-    After a crash or a restarted container another process may have that number; PostgreSQL itself would then refuse to
-    start, so a file that names a stranger is removed (nobody else can be starting: we hold the lock).
+    After a crash or a restarted container that number may be another process, or a dead one that nobody has buried;
+    PostgreSQL itself would then refuse to start, so the file is removed: nobody else can be starting, we hold the lock.
     """
     pid_file = cluster_folder / "postmaster.pid"
     try:
         process_id = int(pid_file.read_text().split("\n", 1)[0])
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        process_id = 0
+    try:
         name = Path(f"/proc/{process_id}/comm").read_text().strip()
         works_in = Path(f"/proc/{process_id}/cwd").readlink()
-    except FileNotFoundError:
-        return False  # no file, or no such process: PostgreSQL clears the latter by itself
-    except (ValueError, PermissionError):
+    except OSError:  # no such process, or a dead one
         name, works_in = "", Path()
     if name == "postgres" and works_in == cluster_folder:
         return True
@@ -202,12 +207,32 @@ def _write_access_rules(cluster_folder: Path) -> None:
 
 def _start(server: EmbeddedServer) -> None:
     _open_to_server_user(server.cluster_folder)
+    for leftover in (SOCKET_NAME, f"{SOCKET_NAME}.lock"):  # of a server that was killed
+        (server.socket_folder / leftover).unlink(missing_ok=True)
     settings = {**SERVER_SETTINGS, "unix_socket_directories": str(server.socket_folder)}
     options = " ".join(f"-c {shlex.quote(f'{name}={setting}')}" for name, setting in settings.items())
     log = str(server.cluster_folder / "log")
-    _run_program(
-        server.cluster_folder, "pg_ctl", "start", "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", log, "-o", options
-    )
+    for _ in range(LEFTOVER_ATTEMPTS):
+        try:
+            _run_program(
+                server.cluster_folder,
+                "pg_ctl",
+                "start",
+                "-w",
+                "-t",
+                str(START_TIMEOUT_SECONDS),
+                "-l",
+                log,
+                "-o",
+                options,
+            )
+        except ServerDoesNotStart as fault:
+            if "shared memory block" not in fault.message:
+                raise
+            time.sleep(1)  # the backends of a killed server are still leaving
+        else:
+            return
+    raise ServerDoesNotStart(f"backends of a killed server still use {server.cluster_folder}; end them first")
 
 
 def _run_program(cluster_folder: Path, program: str, *arguments: str) -> None:

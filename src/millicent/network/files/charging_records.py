@@ -160,7 +160,7 @@ def _interpret(
     faults = Faults()
     for place in np.flatnonzero((status != SOUND) | ~told.verdict.accepted):
         reason, detail = _reason(
-            int(status[place]), told.verdict.reason, told.verdict.detail, told.verdict.texts, place
+            int(status[place]), told.verdict.reason, told.verdict.detail, told.verdict.texts, int(place)
         )
         faults.add(
             number=int(first_number[place]),

@@ -12,8 +12,8 @@ from millicent.customers.types import BillingAccountFacts
 class BillingFacts(Protocol):
     """Facts as they were known at an instant. Must be picklable: worker processes get a copy."""
 
-    def releases(self) -> Sequence[ReleasedCatalogue]:
-        """Every catalogue release."""
+    def releases(self, *, known_until_ms: int) -> Sequence[ReleasedCatalogue]:
+        """Every catalogue release recorded before an instant."""
         ...
 
     def payers(self, *, at_ms: int) -> Sequence[BillingAccountFacts]:

@@ -1,6 +1,7 @@
 """Bar charts as numbers and words: a renderer draws them, and the words are their alternative."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import TypedDict
 
 from millicent.billing.documents.formats import Formats
@@ -9,6 +10,7 @@ from millicent.billing.types import Bill, UsageDetail
 from millicent.catalog.types import ChargeKind
 
 _MOST_MONTHS = 12
+_MOST_DAYS = 31
 _MOST_SERVICES = 3
 _MOST_DESTINATIONS = 5
 
@@ -22,14 +24,16 @@ class Bar(TypedDict):
 class Chart(TypedDict):
     title: str
     alternative: str
+    note: str  # what the chart comes to: the last month, the sum of the days; "" nothing
     lying: bool  # bars lie (names at their left) or stand (months beneath)
+    last: bool  # the last bar is what this bill is about
     bars: list[Bar]
 
 
 def usage_charts(bill: Bill, details: Sequence[UsageDetail], *, formats: Formats) -> list[Chart]:
     """Past months of each service; without a history the days of this cycle; and where usage charges came from."""
     charts = [
-        _standing(_title("usage_by_month", bill, service, formats), months, formats)
+        _chart(_title("usage_by_month", bill, service, formats), months, note=months[-1][2], last=True, formats=formats)
         for service, months in _history(bill, formats)
     ]
     if not charts:
@@ -62,20 +66,29 @@ _UNITS = {"voice": "second", "data": "byte", "sms": "message", "broadband": "byt
 
 
 def _by_day(bill: Bill, details: Sequence[UsageDetail], formats: Formats) -> list[Chart]:
-    units: dict[str, dict[str, int]] = {}
+    """Every day of the cycle, those without usage too. Cycles of more than 31 days are not drawn by day."""
+    days = _days(bill, formats)
+    if len(days) > _MOST_DAYS:
+        return []
+    units: dict[str, dict[date, int]] = {}
     unit_of: dict[str, str] = {}
     for detail in details:
-        day = formats.local(detail.occurred_at_ms).date().isoformat()
-        days = units.setdefault(detail.service, {})
-        days[day] = days.get(day, 0) + detail.quantity_units
+        used = units.setdefault(detail.service, dict.fromkeys(days, 0))
+        day = formats.local(detail.occurred_at_ms).date()
+        used[day] = used.get(day, 0) + detail.quantity_units
         unit_of[detail.service] = detail.unit
     charts = []
-    for service, days in list(units.items())[:_MOST_SERVICES]:
-        rows = [
-            (day[-2:].lstrip("0"), days[day], formats.quantity(days[day], unit_of[service])) for day in sorted(days)
-        ]
-        charts.append(_standing(_title("usage_by_day", bill, service, formats), rows[-31:], formats))
+    for service, used in sorted(units.items())[:_MOST_SERVICES]:
+        unit = unit_of[service]
+        rows = [(str(day.day), used[day], formats.quantity(used[day], unit)) for day in sorted(used)]
+        title = _title("usage_by_day", bill, service, formats)
+        charts.append(_chart(title, rows, note=formats.quantity(sum(used.values()), unit), formats=formats))
     return charts
+
+
+def _days(bill: Bill, formats: Formats) -> list[date]:
+    first, last = formats.local(bill.cycle_from_ms).date(), formats.local(bill.cycle_until_ms - 1).date()
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def _by_destination(bill: Bill, formats: Formats) -> list[tuple[str, int, str]]:
@@ -96,19 +109,24 @@ def _by_destination(bill: Bill, formats: Formats) -> list[tuple[str, int, str]]:
     return [(name, amount, formats.money(amount)) for name, amount in shown]
 
 
-def _standing(title: str, rows: Iterable[tuple[str, int, str]], formats: Formats) -> Chart:
-    return _chart(title, rows, lying=False, formats=formats)
-
-
-def _chart(title: str, rows: Iterable[tuple[str, int, str]], *, lying: bool, formats: Formats) -> Chart:
-    listed = list(rows)
-    longest = max((size for _, size, _ in listed), default=0) or 1
-    values = "; ".join(f"{label} {text}" for label, _, text in listed)
+def _chart(
+    title: str,
+    rows: Sequence[tuple[str, int, str]],
+    *,
+    formats: Formats,
+    note: str = "",
+    lying: bool = False,
+    last: bool = False,
+) -> Chart:
+    longest = max((size for _, size, _ in rows), default=0) or 1
+    values = "; ".join(f"{label} {text}" for label, size, text in rows if size or len(rows) <= _MOST_MONTHS)
     return {
         "title": title,
         "alternative": formats.word("chart_of", title=title, values=values),
+        "note": note,
         "lying": lying,
+        "last": last,
         "bars": [
-            {"label": label, "text": text, "permille": max(0, size) * 1000 // longest} for label, size, text in listed
+            {"label": label, "text": text, "permille": max(0, size) * 1000 // longest} for label, size, text in rows
         ],
     }

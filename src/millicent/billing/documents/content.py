@@ -245,7 +245,7 @@ def _allowance(use: AllowanceUse, formats: Formats) -> AllowanceRow:
     used = formats.quantity(use.used_units, use.unit)
     row: AllowanceRow = {
         "name": f"{read_text(use.texts, formats.language)} · {owner}",
-        "text": formats.word("used_of", used=used, granted=formats.word("unlimited")),
+        "text": used,
         "left": formats.word("unlimited"),
         "permille": -1,
     }
@@ -268,36 +268,40 @@ def _charges(bill: Bill, formats: Formats) -> Iterator[AccountBlock]:
         if lines:
             yield {
                 "heading": labels.get(account_id, "") if several else "",
-                "blocks": list(_blocks(lines, formats)),
+                "blocks": list(_blocks(bill, lines, formats)),
                 "subtotal": formats.money(sum(line.net_nanos for line in lines)),
             }
 
 
-def _blocks(lines: Sequence[BillLine], formats: Formats) -> Iterator[ChargeBlock]:
+def _blocks(bill: Bill, lines: Sequence[BillLine], formats: Formats) -> Iterator[ChargeBlock]:
     ordered = sorted(lines, key=lambda line: (line.subscription_code, KINDS.index(line.kind), line.line_number))
     for code, group in groupby(ordered, key=lambda line: line.subscription_code):
         block = list(group)
         yield {
             "heading": formats.word("subscription", code=code) if code else formats.word("account_itself"),
-            "rows": [_charge_row(line, formats) for line in block],
+            "rows": [_charge_row(bill, line, formats) for line in block],
             "subtotal": formats.money(sum(line.net_nanos for line in block)),
         }
 
 
-def _charge_row(line: BillLine, formats: Formats) -> ChargeRow:
+def _charge_row(bill: Bill, line: BillLine, formats: Formats) -> ChargeRow:
     return {
         "text": read_text(line.texts, formats.language) or line.price_code,
-        "small": " · ".join(_remarks(line, formats)),
+        "small": " · ".join(_remarks(bill, line, formats)),
         "quantity": formats.quantity(line.charged_units + line.bucket_units, line.unit) if line.unit else "",
         "amount": formats.money(line.net_nanos),
         "credit": line.net_nanos < 0,
     }
 
 
-def _remarks(line: BillLine, formats: Formats) -> Iterator[str]:
-    """What stands small beneath a charge. Usage is of the cycle, so only its events are said."""
-    if line.kind is not ChargeKind.USAGE and line.period_until_ms > line.period_from_ms:
+def _remarks(bill: Bill, line: BillLine, formats: Formats) -> Iterator[str]:
+    """What stands small beneath a charge. A period is said where it is not simply that of the bill."""
+    if line.kind is ChargeKind.ONE_TIME:
+        yield formats.short_day(line.period_from_ms)
+    elif _has_own_period(bill, line):
         yield formats.span(line.period_from_ms, line.period_until_ms)
+    if line.in_advance and line.period_from_ms >= bill.cycle_until_ms:
+        yield formats.word("billed_in_advance")
     if line.kind is ChargeKind.USAGE and line.event_count:
         yield formats.word("events", count=formats.count(line.event_count))
     if line.bucket_units and line.unit:
@@ -305,20 +309,26 @@ def _remarks(line: BillLine, formats: Formats) -> Iterator[str]:
     yield from why(line, formats)
 
 
+def _has_own_period(bill: Bill, line: BillLine) -> bool:
+    own = (line.period_from_ms, line.period_until_ms)
+    return line.kind is not ChargeKind.USAGE and own[1] > own[0] and own != (bill.cycle_from_ms, bill.cycle_until_ms)
+
+
 def _details(bill: Bill, details: Sequence[UsageDetail], formats: Formats) -> Iterator[DetailBlock]:
     """Itemised usage, a block for each subscription, in the order it happened."""
     ordered = sorted(details, key=lambda detail: (detail.subscription_code, detail.occurred_at_ms))
     for code, group in groupby(ordered, key=lambda detail: detail.subscription_code):
         block = list(group)
+        decimals = formats.decimals_for(detail.amount_nanos for detail in block)
         yield {
-            "heading": formats.word("details_of", code=code),
-            "rows": [_detail_row(bill, detail, formats) for detail in block],
-            "total": formats.event_money(sum(detail.amount_nanos for detail in block)),
+            "heading": formats.word("subscription", code=code),
+            "rows": [_detail_row(bill, detail, decimals=decimals, formats=formats) for detail in block],
+            "total": formats.money(sum(detail.amount_nanos for detail in block), decimals=decimals),
             "count": formats.word("record_count", count=formats.count(len(block))),
         }
 
 
-def _detail_row(bill: Bill, detail: UsageDetail, formats: Formats) -> tuple[str, ...]:
+def _detail_row(bill: Bill, detail: UsageDetail, *, decimals: int, formats: Formats) -> tuple[str, ...]:
     return (
         formats.short_day(detail.occurred_at_ms),
         formats.clock(detail.occurred_at_ms),
@@ -327,7 +337,7 @@ def _detail_row(bill: Bill, detail: UsageDetail, formats: Formats) -> tuple[str,
         code_name(bill, detail.zone, formats),
         formats.quantity(detail.quantity_units, detail.unit),
         formats.quantity(detail.bucket_units, detail.unit) if detail.bucket_units else "",
-        formats.event_money(detail.amount_nanos),
+        formats.money(detail.amount_nanos, decimals=decimals),
     )
 
 

@@ -5,6 +5,7 @@ each currency and place how an amount looks, and the digits are put into that fr
 each other.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
@@ -94,11 +95,11 @@ class Formats:
         wanted = minor_digits(self.currency) if decimals is None else decimals
         return _written_money(nanos, currency=self.currency, locale=self.locale, decimals=wanted)
 
-    def event_money(self, nanos: int) -> str:
-        """The amount of a single event: at least the minor unit, and no digit dropped up to four."""
+    def decimals_for(self, amounts_nanos: Iterable[int]) -> int:
+        """Digits after the point for a column of single events: the minor unit, or four when one needs more."""
         least = minor_digits(self.currency)
         step = 10 ** (nano_digits(self.currency) - least)
-        return self.money(nanos) if nanos % step == 0 else self.money(nanos, decimals=max(4, least))
+        return least if all(nanos % step == 0 for nanos in amounts_nanos) else max(4, least)
 
     def count(self, number: int) -> str:
         frame = _money_frame(self.locale, self.currency)

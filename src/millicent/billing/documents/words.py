@@ -115,7 +115,6 @@ _TABLE: Mapping[str, tuple[str, str, str]] = {
     ),
     # itemised usage
     "details": ("Itemised usage", "Detalle del consumo", "Relevé détaillé"),
-    "details_of": ("Itemised usage of {code}", "Detalle del consumo de {code}", "Relevé détaillé de {code}"),
     "date": ("Date", "Fecha", "Date"),
     "time": ("Time", "Hora", "Heure"),
     "service": ("Service", "Servicio", "Service"),

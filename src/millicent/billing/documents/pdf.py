@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
+from typing import Literal
 
 import typst
 
@@ -41,15 +42,15 @@ class PdfPress:
             inputs = {"bill": json.dumps(self._with_brand(content, color=color, logo=logo), ensure_ascii=False)}
             moment = from_ms(issued_at_ms)
             try:
-                return self._compile(inputs, standards=["ua-1"], moment=moment)
+                return self._compile(inputs, standard="ua-1", moment=moment)
             except typst.TypstError as fault:
                 if _NOT_IN_FONTS not in str(fault):
                     raise
-                return self._compile(inputs, standards=[], moment=moment)
+                return self._compile(inputs, standard=None, moment=moment)
 
-    def _compile(self, inputs: Mapping[str, str], *, standards: list[str], moment: datetime) -> bytes:
+    def _compile(self, inputs: Mapping[str, str], *, standard: Literal["ua-1"] | None, moment: datetime) -> bytes:
         made = self._compiler.compile(
-            format="pdf", sys_inputs=dict(inputs), pdf_standards=standards, timestamp=moment.astimezone(UTC)
+            format="pdf", sys_inputs=dict(inputs), pdf_standards=standard, timestamp=moment.astimezone(UTC)
         )
         assert isinstance(made, bytes), "a PDF is one piece"
         return made

@@ -5,6 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from millicent.billing.documents.content import bill_content
+from millicent.billing.documents.html import write_html
+from millicent.billing.documents.json_document import write_json
 from millicent.billing.documents.logo import Logo, read_logo
 from millicent.billing.documents.pdf import PdfPress
 from millicent.billing.types import Bill, UsageDetail
@@ -31,6 +33,11 @@ class DocumentRenderer:
             issued_at_ms=bill.issued_at_ms,
         )
 
+    def html(self, bill: Bill, details: Sequence[UsageDetail] = (), *, language: str | None = None) -> str:
+        """One self-contained page without scripts."""
+        content = bill_content(bill, details, language=language)
+        return write_html(content, color=bill.operator.brand_color, logo=self._logo(bill))
+
     def _logo(self, bill: Bill) -> Logo | None:
         name = bill.operator.logo_file
         if name is None or self._catalogue_folder is None:
@@ -48,3 +55,13 @@ def _renderer() -> DocumentRenderer:
 def render_pdf(bill: Bill, details: Sequence[UsageDetail] = (), *, language: str | None = None) -> bytes:
     """One bill as PDF, with the process's own renderer and no logo file; see `DocumentRenderer.pdf`."""
     return _renderer().pdf(bill, details, language=language)
+
+
+def render_html(bill: Bill, details: Sequence[UsageDetail] = (), *, language: str | None = None) -> str:
+    """One bill as HTML, without a logo file; see `DocumentRenderer.html`."""
+    return write_html(bill_content(bill, details, language=language), color=bill.operator.brand_color, logo=None)
+
+
+def render_json(bill: Bill, details: Sequence[UsageDetail] = (), *, language: str | None = None) -> bytes:
+    """One bill as JSON of `bill.schema.json`. It holds every language, so `language` changes nothing."""
+    return write_json(bill, details)

@@ -482,6 +482,7 @@ class Tax:
     jurisdiction: str  # country "ES", subdivision "US-CA", or finer "US-CA/06075"
     categories: tuple[str, ...]  # tax categories of charges
     rate: Fraction
+    except_jurisdictions: tuple[str, ...] = ()  # places within it where it is not levied: "ES-CN" for Spanish VAT
     inclusive: bool = False
     per_line: bool = False  # round each line; else once per rate on the bill
     rounding: RoundingMode = RoundingMode.HALF_UP

@@ -78,6 +78,7 @@ def applies(tax: Tax, *, line: TaxedLine, jurisdiction: str, currency: str) -> b
     return (
         line.charge.key.tax_category in tax.categories
         and (jurisdiction == tax.jurisdiction or _lies_in(jurisdiction, tax.jurisdiction))
+        and not any(_lies_in(jurisdiction, place) for place in tax.except_jurisdictions)
         and (tax.valid_from_ms is None or at_ms >= tax.valid_from_ms)
         and (tax.valid_until_ms is None or at_ms < tax.valid_until_ms)
         and (tax.fixed_nanos is None or tax.currency == currency)

@@ -15,8 +15,6 @@ from millicent.catalog.types import (
     RecurringPrice,
 )
 
-_ALWAYS_POSTED = ("discount", "adjustment")
-
 
 def unusable_allowances(catalogue: Catalogue) -> Iterator[Fault]:
     """An allowance of services that the offering does not have, of nothing, or for times that never come together."""
@@ -148,7 +146,7 @@ def charges_of(offering: Offering) -> list[RecurringPrice | OneTimePrice | Commi
 
 def unknown_ledger_codes(catalogue: Catalogue) -> Iterator[Fault]:
     """A ledger code, given or by default, that ledger.yaml does not have."""
-    used: dict[str, str] = dict.fromkeys(_ALWAYS_POSTED, "ledger.yaml:1")
+    used: dict[str, str] = {}
     for offering in catalogue.offerings.values():
         codes = [each.ledger_code for each in charges_of(offering)]
         codes += [offering.usage_ledger_code] if offering.services else []

@@ -87,6 +87,7 @@ def _read_tax(code: str, section: Section) -> Tax:
         jurisdiction=section.text("jurisdiction"),
         categories=section.words("categories"),
         rate=section.fraction("rate"),
+        except_jurisdictions=section.words("except"),
         inclusive=section.flag("inclusive"),
         per_line=section.text("round_each", "bill") == "line",
         rounding=section.choice("rounding", RoundingMode, RoundingMode.HALF_UP),

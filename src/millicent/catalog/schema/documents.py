@@ -358,6 +358,7 @@ TAXES = by_code(
         {
             "names": NAMES,
             "jurisdiction": word('Country "ES", subdivision "US-CA", or finer "US-CA/06075".'),
+            "except": words("Places within the jurisdiction where it is not levied: [ES-CN]."),
             "categories": words("Tax categories of charges."),
             "rate": SHARE,
             "fixed": MONEY,

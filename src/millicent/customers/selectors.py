@@ -223,3 +223,16 @@ def _account(
         opened_at_ms=row[19],
         characteristics=json.loads(row[20]) if row[20] != "{}" else {},
     )
+
+
+_SEGMENTS = """
+SELECT DISTINCT ON (billing_account_id) billing_account_id, segment, reseller
+FROM customers_billingaccountterms
+WHERE superseded_at_ms IS NULL
+ORDER BY billing_account_id, effective_from_ms DESC
+"""
+
+
+def segment_frame() -> pl.DataFrame:
+    """Segment and reseller of every billing account by its latest terms, as columns, for list prices."""
+    return read_frame(_SEGMENTS, schema={"billing_account_id": pl.Int64, "segment": pl.String, "reseller": pl.String})

@@ -16,9 +16,9 @@ from millicent.kit.clock import to_ms
 from millicent.kit.lake import Lake
 from millicent.kit.models import Tenant
 from millicent.kit.tenancy import tenant_scope
-from millicent.mediation import road
-from millicent.mediation.directory import IDENTIFIER_COLUMNS
+from millicent.mediation.directory import IDENTIFIER_COLUMNS, build_directory
 from millicent.mediation.refine import ListPrice
+from millicent.mediation.road import Road, SourceFacts, open_key_index
 from millicent.mediation.services.collect_file import BatchReport, collect_file
 from millicent.mediation.services.declare_source import declare_source
 from millicent.mediation.stores import MediationStores
@@ -106,15 +106,18 @@ def collect_calls(
         declare_source(
             {"name": "bench", "format": "freeswitch_csv", "dial_plan": {"region": "ES"}}, now=_NOW, where="bench"
         )
-    frame = subscribers_frame(subscribers)
-    kept = road.identifier_frame, road.list_price_in_force
-    road.identifier_frame, road.list_price_in_force = lambda: frame, lambda: list_price
-    try:
-        began = time.perf_counter_ns()
-        report = collect_file(tenant_id=tenant_id, stores=stores, source="bench", url=str(path), now=_NOW)
-        return report, time.perf_counter_ns() - began
-    finally:
-        road.identifier_frame, road.list_price_in_force = kept
+
+    def prepare(source: SourceFacts, stores: MediationStores) -> Road:
+        return Road(
+            source=source,
+            directory=build_directory(subscribers_frame(subscribers)),
+            list_price=list_price,
+            index=open_key_index(source.family, stores=stores),
+        )
+
+    began = time.perf_counter_ns()
+    report = collect_file(tenant_id=tenant_id, stores=stores, source="bench", url=str(path), now=_NOW, prepare=prepare)
+    return report, time.perf_counter_ns() - began
 
 
 def run(*, records: int = 10_000_000, subscribers: int = 100_000, seed: int = 20261122) -> dict[str, object]:

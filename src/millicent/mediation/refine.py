@@ -17,7 +17,7 @@ from millicent.mediation.kernel.directory import NOT_HELD
 from millicent.mediation.kernel.numbers import BAD
 from millicent.mediation.key_index import KeyIndex
 from millicent.mediation.rules.declaration import CollectionRules
-from millicent.mediation.rules.event_keys import event_keys
+from millicent.mediation.rules.event_keys import LATEST_MS, NO_MONTH, event_keys
 from millicent.mediation.rules.numbering import DialPlan, normalised
 from millicent.mediation.rules.validation import reasons, sequence_gaps
 from millicent.mediation.types import DECODED_EXTRA_COLUMNS, DecodedChunk, Part, SuspenseReason
@@ -71,9 +71,9 @@ def refine_chunk(chunk: DecodedChunk, *, around: Surroundings, index: KeyIndex) 
         usage, rules=around.rules, received_at_ms=around.received_at_ms, known_services=around.known_services
     )
     believed, refused = _parted(usage, reason)
-    is_part = _is_part(believed["part"], partials=around.rules.partials)
-    parts = believed.filter(is_part) if is_part.any() else believed.clear()
-    finished, stopped = finish_usage(believed.filter(~is_part) if is_part.any() else believed, around=around)
+    partial = is_part(believed["part"], partials=around.rules.partials)
+    parts = believed.filter(partial) if partial.any() else believed.clear()
+    finished, stopped = finish_usage(believed.filter(~partial) if partial.any() else believed, around=around)
     refined = RefinedChunk(
         records_in=chunk.records_in,
         next_offset=chunk.next_offset,
@@ -180,21 +180,22 @@ def _on_net(usage: pl.DataFrame, directory: SubscriberDirectory) -> pl.Expr:
 
 
 def _rows_by_month(occurred_at_ms: pl.Series) -> "list[tuple[str, np.ndarray[tuple[int], np.dtype[np.int64]] | None]]":
-    """Rows of each UTC month; None for all rows where there is but one. Times that are no times go to 0000-00."""
+    """Rows of each UTC month; None for all rows where there is but one month."""
     if occurred_at_ms.is_empty():
         return []
-    in_range = occurred_at_ms.is_between(0, 4_102_444_800_000)
+    in_range = occurred_at_ms.is_between(0, LATEST_MS)
     instant = occurred_at_ms.cast(pl.Datetime("ms"))
     if bool(in_range.all()):
         first, last = instant.min(), instant.max()
         if first.strftime("%Y-%m") == last.strftime("%Y-%m"):  # type: ignore[union-attr]
             return [(first.strftime("%Y-%m"), None)]  # type: ignore[union-attr]
-    month = pl.select(pl.when(in_range).then(instant).dt.strftime("%Y-%m").fill_null("0000-00").alias("month"))
+    month = pl.select(pl.when(in_range).then(instant).dt.strftime("%Y-%m").fill_null(NO_MONTH).alias("month"))
     groups = month.with_row_index("row").group_by("month").agg("row").sort("month")
     return [(name, np.asarray(rows, np.int64)) for name, rows in groups.iter_rows()]
 
 
-def _is_part(part: pl.Series, *, partials: str) -> pl.Series:
+def is_part(part: pl.Series, *, partials: str) -> pl.Series:
+    """True for records that have to be joined; partial ones only where the source adds them up."""
     whole = part == Part.WHOLE.value
     return ~(whole | (part == Part.PARTIAL.value)) if partials == "own" else ~whole
 

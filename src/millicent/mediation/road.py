@@ -71,7 +71,7 @@ def source_named(name: str) -> SourceFacts:
     )
 
 
-def prepare_road(source: SourceFacts, *, stores: MediationStores) -> Road:
+def prepare_road(source: SourceFacts, stores: MediationStores) -> Road:
     """Read what the records will meet, inside a tenant's scope and while the family's lock is held."""
     return Road(
         source=source,

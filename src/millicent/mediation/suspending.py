@@ -70,6 +70,12 @@ def insert_suspense(rows: pl.DataFrame, *, batch_id: int, now_ms: int) -> None:
     )
 
 
+def empty_value(kind: pl.DataType) -> pl.Expr:
+    """What a column holds where nothing is known."""
+    empty: str | bool | int = "" if kind == pl.String else False if kind == pl.Boolean else 0
+    return pl.lit(empty, kind)
+
+
 def decoded_frame(fields: Mapping[str, Any], *, record_number: int) -> pl.DataFrame:
     """One record from its stored fields, as a decoder would have given it."""
     values = {**fields, "record_number": record_number, "byte_offset": 0, "byte_length": 0}

@@ -136,6 +136,17 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
+CORRECTABLE: Final = frozenset(_SCHEMA) - _OURS
+
+
+def check_field(name: str, value: object, *, where: str) -> None:
+    """Refuse a value that a column of usage cannot hold."""
+    try:
+        _checked({name: value})
+    except _Fault as fault:
+        raise BadInput(str(fault), where=where, cure=f"{name} is a {_TYPES[_SCHEMA[name]].__name__}.") from None
+
+
 def _instant(value: object) -> int:
     try:
         return to_ms(datetime.fromisoformat(str(value)))

@@ -191,3 +191,25 @@ def _object(text: str) -> Mapping[str, Any]:
 
 def _codes(text: str) -> tuple[str, ...]:
     return () if text == "[]" else tuple(json.loads(text))
+
+
+_PLANS = """
+SELECT version.subscription_id, subscription.billing_account_id, subscription.pool, version.effective_from_ms,
+       COALESCE(version.effective_until_ms, 9223372036854775807), version.offering
+FROM subscriptions_version version
+JOIN subscriptions_subscription subscription ON subscription.id = version.subscription_id
+WHERE version.superseded_at_ms IS NULL AND version.status IN ('active', 'suspended')
+"""
+PLAN_FRAME_COLUMNS = {
+    "subscription_id": pl.Int64,
+    "billing_account_id": pl.Int64,
+    "pool": pl.String,
+    "effective_from_ms": pl.Int64,
+    "effective_until_ms": pl.Int64,
+    "offering": pl.String,
+}
+
+
+def plan_frame() -> pl.DataFrame:
+    """Which offering every subscription holds or held, as columns, for the list price of its usage."""
+    return read_frame(_PLANS, schema=PLAN_FRAME_COLUMNS)

@@ -110,6 +110,16 @@ def usage_of_sessions(complete: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def closing_records(parts: pl.DataFrame, *, joined: JoinedParts) -> pl.DataFrame:
+    """The records that made a session complete, carrying the whole session's usage under their own key."""
+    usage = usage_of_sessions(joined.complete)
+    closing = parts.join(usage, on="record_number", how="inner", suffix="_of_session", maintain_order="left")
+    replaced = [name for name in closing.columns if name.endswith("_of_session")]
+    return closing.with_columns(pl.col(name).alias(name.removesuffix("_of_session")) for name in replaced).select(
+        parts.columns
+    )
+
+
 def _with_memory(parts: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
     memory = sessions.select(
         "correlation_key",

@@ -6,6 +6,7 @@ and its counters, so that a retransmission is a duplicate and the next interim i
 
 import polars as pl
 
+from millicent.kit.clock import from_ms
 from millicent.kit.kernels import UInt64s
 from millicent.mediation.texts import hashes
 from millicent.mediation.types import Part
@@ -30,6 +31,8 @@ _CONTENT = (
     "supplier",
 )
 _PART = ("correlation_key", "part", "event_id", "occurred_at_ms", "duration_ms", "uplink_bytes", "downlink_bytes")
+NO_MONTH = "0000-00"
+LATEST_MS = 4_102_444_800_000  # the year 2100
 _SEPARATOR = "\x1f"
 
 
@@ -50,6 +53,13 @@ def event_keys(usage: pl.DataFrame, *, family: str) -> tuple[UInt64s, UInt64s]:
         .alias("text"),
     )
     return hashes(asked["text"], names=names, kind=asked["kind"].to_numpy())
+
+
+def month_of(occurred_at_ms: int) -> str:
+    """The UTC month under which an event's key is kept; times that are no times have one of their own."""
+    if not 0 <= occurred_at_ms <= LATEST_MS:
+        return NO_MONTH
+    return from_ms(occurred_at_ms).strftime("%Y-%m")
 
 
 def _joined(columns: tuple[str, ...]) -> pl.Expr:

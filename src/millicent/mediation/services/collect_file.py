@@ -27,6 +27,7 @@ from millicent.mediation.suspending import ReadRaw
 from millicent.mediation.types import FormatOptions
 
 OnProgress = Callable[[int], None]  # bytes read since the last call
+PrepareRoad = Callable[[SourceFacts, MediationStores], Road]
 _CHUNKS_AHEAD = 1
 
 
@@ -57,6 +58,7 @@ def collect_file(
     now: datetime,
     on_step: OnStep = lambda step: None,
     on_progress: OnProgress = lambda count: None,
+    prepare: PrepareRoad = prepare_road,
 ) -> BatchReport:
     """Bring every record of a file to the lake or to suspense, or find that its content was collected before.
 
@@ -74,7 +76,7 @@ def collect_file(
         batch = _open_batch(file, source=facts, tenant_id=tenant_id, now=now)
         if batch.state == BatchState.COLLECTING:
             with tenant_scope(tenant_id):
-                road = prepare_road(facts, stores=stores)
+                road = prepare(facts, stores)
             _collect(
                 batch, file=file, road=road, tenant_id=tenant_id, stores=stores, on_step=on_step,
                 on_progress=on_progress, now=now,

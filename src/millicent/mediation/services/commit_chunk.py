@@ -13,7 +13,7 @@ from millicent.mediation.facts import MONTH_COLUMN, RATED_TABLE, USAGE_TABLE, mo
 from millicent.mediation.key_index import KeyIndex, KeyRun
 from millicent.mediation.models import EventKeyRun, SequenceGap, UsageBatch
 from millicent.mediation.refine import RefinedChunk, Surroundings, finish_usage, gaps_of
-from millicent.mediation.rules.correlation import JoinedParts, join_parts, usage_of_sessions
+from millicent.mediation.rules.correlation import JoinedParts, closing_records, join_parts
 from millicent.mediation.services.settle_lake import decide_lake_commit, settle_lake
 from millicent.mediation.sessions import keep_sessions, sessions_of
 from millicent.mediation.stores import MediationStores
@@ -104,14 +104,7 @@ def _join(refined: RefinedChunk, *, place: ChunkPlace, around: Surroundings) -> 
     with tenant_scope(place.tenant_id):
         known = sessions_of(keys, family=around.family)
     joined = join_parts(refined.parts, sessions=known)
-    closing = refined.parts.join(
-        usage_of_sessions(joined.complete), on="record_number", how="inner", suffix="_of_session", maintain_order="left"
-    )
-    of_session = [name for name in closing.columns if name.endswith("_of_session")]
-    whole = closing.with_columns(pl.col(name).alias(name.removesuffix("_of_session")) for name in of_session).select(
-        refined.parts.columns
-    )
-    finished, stopped = finish_usage(whole, around=around)
+    finished, stopped = finish_usage(closing_records(refined.parts, joined=joined), around=around)
     refined.usage = pl.concat([refined.usage, finished])
     if around.list_price is not None:
         refined.rated = around.list_price(refined.usage)

@@ -64,3 +64,13 @@ def reserve_ids(table: str, *, how_many: int) -> pl.Series:
             "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, how_many]
         )
         return pl.Series("id", [row[0] for row in cursor.fetchall()], dtype=pl.Int64)
+
+
+def refresh_statistics(*tables: str) -> None:
+    """Tell the planner how many rows these tables have now. After a bulk insert, before large reads of it.
+
+    Holds a lock until the transaction ends that lets everybody read and write, but only one refresh at a time.
+    """
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute("SELECT kit_refresh_statistics(%s::regclass)", [table])

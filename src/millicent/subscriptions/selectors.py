@@ -110,7 +110,8 @@ def identifiers_of(subscription_ids: Iterable[int]) -> dict[int, tuple[HeldIdent
     """What each subscription holds or held, oldest first."""
     rows = read_rows(
         "SELECT subscription_id, kind, identifier, effective_from_ms, effective_until_ms "
-        "FROM subscriptions_serviceidentifier WHERE superseded_at_ms IS NULL AND subscription_id IN (SELECT unnest(%s::bigint[])) "
+        "FROM subscriptions_serviceidentifier "
+        "WHERE superseded_at_ms IS NULL AND subscription_id IN (SELECT unnest(%s::bigint[])) "
         "ORDER BY subscription_id, effective_from_ms, id",
         [list(subscription_ids)],
     )

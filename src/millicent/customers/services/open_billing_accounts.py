@@ -11,8 +11,10 @@ from millicent.customers import selectors
 from millicent.customers.errors import CodeTaken, PayerNotAbove, UnknownAccount
 from millicent.customers.rules import depth, may_pay
 from millicent.customers.types import NEW_ACCOUNT_COLUMNS, NEW_EXEMPTION_COLUMNS, NewBillingAccount
-from millicent.kit.bulk import insert_frame, read_frame, reserve_ids
+from millicent.kit.bulk import insert_frame, read_frame, refresh_statistics, reserve_ids
 from millicent.kit.clock import to_ms
+
+_MANY = 1_000  # rows, from which on it pays to tell the planner
 
 
 def open_billing_accounts(accounts: Sequence[NewBillingAccount], *, now: datetime) -> dict[str, int]:
@@ -45,6 +47,8 @@ def open_accounts_of_frame(accounts: pl.DataFrame, *, exemptions: pl.DataFrame, 
             .with_columns(recorded_at_ms=pl.lit(recorded_at_ms)),
             table="customers_taxexemptioncertificate",
         )
+    if accounts.height > _MANY:
+        refresh_statistics("customers_party", "customers_billingaccount", "customers_billingaccountterms")
     return opened
 
 

@@ -9,12 +9,14 @@ from django.db import IntegrityError, transaction
 
 from millicent.customers import selectors as customers
 from millicent.customers.errors import UnknownAccount
-from millicent.kit.bulk import insert_frame, reserve_ids
+from millicent.kit.bulk import insert_frame, refresh_statistics, reserve_ids
 from millicent.kit.clock import to_ms
 from millicent.subscriptions import selectors
 from millicent.subscriptions.errors import IdentifierHeld, SubscriptionCodeTaken, UnknownSubscription
 from millicent.subscriptions.rules import refuse_broken_history
 from millicent.subscriptions.types import NEW_IDENTIFIER_COLUMNS, NEW_VERSION_COLUMNS, NewSubscription
+
+_MANY = 1_000  # rows, from which on it pays to tell the planner
 
 
 @transaction.atomic
@@ -61,6 +63,8 @@ def add_versions_of_frame(versions: pl.DataFrame, *, now: datetime) -> pl.DataFr
         .with_columns(learned_at_ms=pl.lit(recorded_at_ms), recorded_at_ms=pl.lit(recorded_at_ms)),
         table="subscriptions_version",
     )
+    if versions.height > _MANY:
+        refresh_statistics("subscriptions_subscription", "subscriptions_version")
     return added.select("subscription_code", subscription_id="id")
 
 
@@ -83,6 +87,8 @@ def add_identifiers_of_frame(identifiers: pl.DataFrame, *, now: datetime) -> Non
     try:
         with transaction.atomic():
             insert_frame(rows.with_columns(recorded_at_ms=pl.lit(to_ms(now))), table="subscriptions_serviceidentifier")
+            if rows.height > _MANY:
+                refresh_statistics("subscriptions_serviceidentifier")
     except IntegrityError as refused:
         if "an_identifier_has_one_holder_at_a_time" not in str(refused):
             raise

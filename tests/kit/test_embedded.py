@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 import pytest
@@ -26,7 +27,10 @@ sys.stdin.readline()
 class User:
     """Another process that uses the server of a folder until it is told to leave, or is killed."""
 
+    running: ClassVar[list["User"]] = []
+
     def __init__(self, folder: Path) -> None:
+        self.running.append(self)
         self.process = subprocess.Popen(
             [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -49,6 +53,10 @@ def cluster(tmp_path_factory):
     """Not below pytest's own folder alone: its long path is a case of its own."""
     folder = tmp_path_factory.mktemp("pg") / "postgres"
     yield folder
+    for user in User.running:
+        if user.process.returncode is None:
+            user.kill()
+    User.running.clear()
     if embedded._is_running(folder):
         embedded._run_program(folder, "pg_ctl", "stop", "-m", "immediate")
 

@@ -3,11 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from millicent.config.settings import settings
 from millicent.kit.errors import Outage, Refusal
-from millicent.kit.lake import Lake
+
+if TYPE_CHECKING:
+    from millicent.kit.lake import Lake
 
 _MIGRATIONS_LOCK = 7_261_002
 _opened = False
@@ -132,7 +135,9 @@ def tenant_work(*, create: bool = False) -> Iterator[UUID]:
         yield tenant_id
 
 
-def tenant_lake(tenant_id: UUID) -> Lake:
+def tenant_lake(tenant_id: UUID) -> "Lake":
     """The lake of one tenant: its own folder under the root, so no scan can cross tenants."""
+    from millicent.kit.lake import Lake
+
     chosen = settings()
     return Lake(root=f"{chosen.lake_root.rstrip('/')}/{tenant_id}", storage_options=chosen.storage_options)

@@ -119,6 +119,7 @@ def bill_content(bill: Bill, details: Sequence[UsageDetail] = (), *, language: s
     chosen = choose_language(language or bill.payer.language or next(iter(bill.operator.languages), "en"))
     formats = Formats(language=chosen, country=bill.operator.country, currency=bill.currency, zone=bill.payer.zone)
     operator = bill.operator
+    to_pay = bill.total_nanos > 0 and bill.state is BillState.ISSUED
     return {
         "language": chosen,
         "title": _title(bill, formats),
@@ -133,9 +134,9 @@ def bill_content(bill: Bill, details: Sequence[UsageDetail] = (), *, language: s
         "facts": list(_facts(bill, formats)),
         "total_label": formats.word(_total_word(bill)),
         "total": formats.money(abs(bill.total_nanos)),
-        "due_label": formats.word("due_by") if bill.total_nanos > 0 else "",
-        "due": formats.day(bill.due_at_ms) if bill.total_nanos > 0 else "",
-        "payment": list(operator.payment_lines) if bill.total_nanos > 0 else [],
+        "due_label": formats.word("due_by") if to_pay else "",
+        "due": formats.day(bill.due_at_ms) if to_pay else "",
+        "payment": list(operator.payment_lines) if to_pay else [],
         "accounts": list(_accounts(bill, formats)),
         "summary": list(_summary(bill, formats)),
         "net": formats.money(bill.net_nanos),

@@ -26,7 +26,7 @@ _NUMERIC_DETAILS = ("quantity", "included", "amount")
 
 def write_html(content: BillContent, *, color: str, logo: Logo | None) -> str:
     """The whole document. A strict content policy stands in it: even an escaping fault could not run anything."""
-    return "".join(
+    page = "".join(
         (
             f'<!DOCTYPE html>\n<html lang="{escape(content["language"])}">\n<head>\n<meta charset="utf-8">\n',
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n',
@@ -42,6 +42,7 @@ def write_html(content: BillContent, *, color: str, logo: Logo | None) -> str:
             f"<footer>{escape(content['legal'])}</footer>\n</main>\n</body>\n</html>\n",
         )
     )
+    return page.encode("utf-8", "replace").decode()  # half characters (lone surrogates) become question marks
 
 
 @lru_cache(maxsize=64)

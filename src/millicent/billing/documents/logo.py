@@ -1,8 +1,8 @@
-"""An operator's logo: SVG or PNG, from the catalogue's folder and from nowhere else."""
+"""An operator's logo: SVG or PNG, from the files of a catalogue release and from nowhere else."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from millicent.kit.errors import BadInput
 
@@ -21,19 +21,15 @@ class Logo:
         return hashlib.sha256(self.content).hexdigest()
 
 
-def read_logo(catalogue_folder: Path, logo_file: str) -> Logo:
-    """Read the logo that an operator names; a path out of the folder, another format or a huge file is refused."""
-    folder = catalogue_folder.resolve()
-    path = (folder / logo_file).resolve()
-    if not path.is_relative_to(folder) or not path.is_file():
+def read_logo(files: Mapping[str, bytes], logo_file: str) -> Logo:
+    """The logo that an operator names, from the files of a catalogue release; what is no small picture is refused."""
+    content = files.get(logo_file)
+    if content is None:
         raise BadInput(
-            "this logo is not a file of the catalogue folder",
-            where=logo_file,
-            cure="Give a path relative to that folder.",
+            "this logo is not a file of the catalogue", where=logo_file, cure="Put it into the catalogue's folder."
         )
-    content = path.read_bytes()
     if len(content) > LARGEST_BYTES:
-        raise BadInput("the logo is larger than 1 MB", where=logo_file, cure="Bills carry it each: make it small.")
+        raise BadInput("the logo is larger than 1 MB", where=logo_file, cure="Every bill carries it: make it small.")
     if content.startswith(_PNG_START):
         return Logo(kind="png", content=content)
     if b"<svg" in content[:4096]:

@@ -1,7 +1,9 @@
 """PDF by typst. The template is a file of ours; a bill reaches it as data, so no text of a bill is ever markup."""
 
 import json
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,8 +29,8 @@ class PdfPress:
     """
 
     def __init__(self, *, font_folders: Sequence[Path] = ()) -> None:
-        self._workshop = tempfile.TemporaryDirectory(prefix="millicent-bills-")
-        self._root = Path(self._workshop.name)
+        self._root = Path(tempfile.mkdtemp(prefix="millicent-bills-"))
+        weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
         self._fonts = typst.Fonts(include_system_fonts=False, font_paths=list(font_folders))
         main = self._root / "bill.typ"
         main.write_bytes(_TEMPLATE.read_bytes())
@@ -39,7 +41,7 @@ class PdfPress:
     def press(self, content: BillContent, *, color: str, logo: Logo | None, issued_at_ms: int) -> bytes:
         """One bill as PDF/UA-1. Where no font has a character of its texts, as tagged PDF without that claim."""
         with self._lock:
-            inputs = {"bill": json.dumps(self._with_brand(content, color=color, logo=logo), ensure_ascii=False)}
+            inputs = {"bill": _as_json(self._with_brand(content, color=color, logo=logo))}
             moment = from_ms(issued_at_ms)
             try:
                 return self._compile(inputs, standard="ua-1", moment=moment)
@@ -69,3 +71,8 @@ class PdfPress:
             (self._root / name).write_bytes(logo.content)
             self._logos[name] = name
         return name
+
+
+def _as_json(values: Mapping[str, object]) -> str:
+    """Half characters (lone surrogates) become question marks: UTF-8 cannot hold them."""
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", "replace").decode()

@@ -1,6 +1,6 @@
 """Bills for people and programs: PDF, HTML, JSON from the same `Bill`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,12 +15,15 @@ from millicent.billing.types import Bill, UsageDetail
 class DocumentRenderer:
     """Renders bill after bill with a warm compiler. One for each process; build it once.
 
-    `catalogue_folder` is where operators' logo files lie; without it the operator's name stands in their place.
+    `catalogue_files` are the files of a catalogue release, by name: the operator's logo is one of them. Without it the
+    operator's name stands in its place.
     `font_folders` add fonts for scripts that the built-in ones do not have. Nothing else of the machine is read.
     """
 
-    def __init__(self, *, catalogue_folder: Path | None = None, font_folders: Sequence[Path] = ()) -> None:
-        self._catalogue_folder = catalogue_folder
+    def __init__(
+        self, *, catalogue_files: Mapping[str, bytes] | None = None, font_folders: Sequence[Path] = ()
+    ) -> None:
+        self._catalogue_files = catalogue_files
         self._press = PdfPress(font_folders=font_folders)
         self._logos: dict[str, Logo] = {}
 
@@ -40,10 +43,10 @@ class DocumentRenderer:
 
     def _logo(self, bill: Bill) -> Logo | None:
         name = bill.operator.logo_file
-        if name is None or self._catalogue_folder is None:
+        if name is None or self._catalogue_files is None:
             return None
         if name not in self._logos:
-            self._logos[name] = read_logo(self._catalogue_folder, name)
+            self._logos[name] = read_logo(self._catalogue_files, name)
         return self._logos[name]
 
 

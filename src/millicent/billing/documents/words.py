@@ -10,7 +10,6 @@ LANGUAGES = ("en", "es", "fr")
 _TABLE: Mapping[str, tuple[str, str, str]] = {
     # head
     "bill": ("Bill", "Factura", "Facture"),
-    "credit_bill": ("Credit", "Abono", "Avoir"),
     "bill_title": ("Bill {number} of {operator}", "Factura {number} de {operator}", "Facture {number} de {operator}"),
     "rehearsal_title": (
         "Rehearsed bill of {operator}",
@@ -48,7 +47,6 @@ _TABLE: Mapping[str, tuple[str, str, str]] = {
     "amount": ("Amount", "Importe", "Montant"),
     "charge": ("Charge", "Concepto", "Libellé"),
     "accounts_on_this_bill": ("Accounts on this bill", "Cuentas en esta factura", "Comptes de cette facture"),
-    "subscription_count": ("Subscriptions", "Líneas", "Lignes"),
     # taxes
     "taxes": ("Taxes in detail", "Detalle de impuestos", "Détail des taxes"),
     "tax": ("Tax", "Impuesto", "Taxe"),
@@ -73,7 +71,6 @@ _TABLE: Mapping[str, tuple[str, str, str]] = {
     "subscription": ("Subscription {code}", "Línea {code}", "Ligne {code}"),
     "subtotal": ("Subtotal", "Subtotal", "Sous-total"),
     "quantity": ("Quantity", "Cantidad", "Quantité"),
-    "charged_after_allowance": ("{quantity} charged", "{quantity} de pago", "{quantity} facturés"),
     "included_quantity": ("{quantity} included", "{quantity} incluidos", "{quantity} inclus"),
     "events": ("{count} times", "{count} veces", "{count} fois"),
     "billed_in_advance": ("in advance", "por adelantado", "d’avance"),

@@ -1,0 +1,218 @@
+"""What a customer, a screen reader and an auditor find in the PDF."""
+
+import re
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pypdf import PdfReader
+from tests.billing.documents.builders import (
+    CENT,
+    EURO,
+    a_bill,
+    a_company_bill,
+    a_household_bill,
+    a_line,
+    a_usage_line,
+    an_account,
+    an_operator,
+    some_details,
+    texts,
+)
+
+from millicent.billing.documents.render import DocumentRenderer
+from millicent.billing.types import BillState
+from millicent.kit.errors import BadInput
+
+RENDERER = DocumentRenderer()
+
+
+def _pages(pdf: bytes) -> list[str]:
+    return [_plain(page.extract_text()) for page in PdfReader(BytesIO(pdf)).pages]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def _text(pdf: bytes) -> str:
+    return " ".join(_pages(pdf))
+
+
+LOOKS = {
+    "en": ("Total to pay", "80,66 €", "16 November 2026", "16 of 31 days at 10,00 €", "Data booster 10 GB", "VAT"),
+    "es": ("Total a pagar", "80,66 €", "16 de noviembre de 2026", "16 de 31 días a 10,00 €", "Bono 10 GB", "IVA"),
+    "fr": ("Total à payer", "80,66 €", "16 novembre 2026", "16 jours sur 31 à 10,00 €", "Supplément 10 Go", "TVA"),
+}
+
+
+@pytest.mark.parametrize("language", LOOKS)
+def test_a_bill_says_its_total_in_three_languages(language):
+    text = _text(RENDERER.pdf(a_household_bill(), language=language))
+
+    for fact in (*LOOKS[language], "A-2026-000123", "66,66 €", "14,00 €", "−3,90 €", "S-600100200", "B12345674"):
+        assert fact in text
+
+
+def test_a_bill_is_in_the_language_of_its_customer():
+    bill = a_bill(payer=an_account(language="fr"))
+
+    assert "Total à payer" in _text(RENDERER.pdf(bill))
+
+
+def test_the_same_bill_gives_the_same_bytes():
+    bill, details = a_household_bill(), some_details(5)
+
+    assert DocumentRenderer().pdf(bill, details) == RENDERER.pdf(bill, details)
+
+
+def test_a_bill_is_tagged_titled_and_says_its_language_for_screen_readers():
+    root = PdfReader(BytesIO(RENDERER.pdf(a_household_bill(), language="es"))).root_object
+
+    assert root["/MarkInfo"]["/Marked"] == True  # noqa: E712 - a PDF boolean, not Python's
+    assert "/StructTreeRoot" in root
+    assert root["/Lang"] == "es"
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"] == True  # noqa: E712
+    assert b"pdfuaid:part" in root["/Metadata"].get_data()
+
+
+def test_tables_and_charts_are_tagged_as_such():
+    reader = PdfReader(BytesIO(RENDERER.pdf(a_household_bill())))
+
+    kinds, alternatives = set(), []
+    _walk(reader.root_object["/StructTreeRoot"], kinds, alternatives)
+
+    assert {"/H1", "/H2", "/Table", "/TH", "/TD", "/Figure"} <= kinds
+    assert any("Calls by month" in text and "Oct 4:50:00" in text for text in alternatives)
+
+
+def _walk(node, kinds, alternatives):
+    node = node.get_object() if hasattr(node, "get_object") else node
+    if isinstance(node, list):
+        for child in node:
+            _walk(child, kinds, alternatives)
+    elif isinstance(node, dict):
+        kinds.add(str(node.get("/S")))
+        if "/Alt" in node:
+            alternatives.append(str(node["/Alt"]))
+        if "/K" in node:
+            _walk(node["/K"], kinds, alternatives)
+
+
+def test_thousands_of_calls_run_over_pages_that_repeat_their_headings():
+    pages = _pages(RENDERER.pdf(a_bill(), some_details(1_200), language="en"))
+
+    detailed = [page for page in pages if "Destination" in page]
+    assert len(detailed) >= 15
+    assert f"Page {len(pages)} of {len(pages)}" in pages[-1]
+    assert "1.200 records" in pages[-1]
+    assert sum(page.count("+349") + page.count("+346") for page in pages) == 800
+
+
+def test_a_hierarchy_shows_what_each_account_adds():
+    text = _text(RENDERER.pdf(a_company_bill()))
+
+    for fact in (
+        "Cuentas en esta factura",
+        "149,10 €",
+        "146,00 €",
+        "152,20 €",
+        "447,30 €",
+        "Flota & Taller",
+        "541,23 €",
+    ):
+        assert fact in text
+
+
+def test_reverse_charge_and_exemption_are_said():
+    text = _text(RENDERER.pdf(a_company_bill(), language="en"))
+
+    assert "French VAT: reverse charge. The customer accounts for the tax." in text
+    assert "Universal service fee: exempt, certificate GOV-2026-17." in text
+
+
+def test_a_credit_asks_for_no_payment():
+    text = _text(RENDERER.pdf(a_bill(lines=(a_line(net_nanos=-20 * EURO),)), language="en"))
+
+    assert "Credit in your favour 24,20 €" in text
+    assert "Please pay by" not in text
+    assert "How to pay" not in text
+
+
+def test_a_rehearsed_bill_says_that_it_is_none():
+    text = _text(RENDERER.pdf(a_bill(state=BillState.REHEARSED, number=""), language="en"))
+
+    assert "Rehearsal: this is not a bill." in text
+    assert "How to pay" not in text
+
+
+def test_a_correction_names_the_period_that_it_corrects():
+    text = _text(RENDERER.pdf(a_household_bill()))
+
+    assert re.search(r"Late roaming records.{0,12} 1 Sept 2026 – 30 Sept 2026", text)
+
+
+HOSTILE = (
+    '#panic("owned")',
+    "$ x^2 $ @label <label> *bold* _it_ `raw` // comment /* more */",
+    '#include "/etc/passwd" #read("/etc/passwd")',
+    '"}] \\u{0} \\n {{ }} %s {total}',
+    "مرحبا بالعالم שלום",
+    "emoji 😀 👩‍👩‍👧‍👦 日本語 ₺",
+    "x" * 10_000,
+    "a\u202eb\u0000c\ud800",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_text_is_only_a_text(text):
+    """It compiles, and what can be printed is printed as it stands."""
+    bill = a_bill(
+        payer=an_account(party_name=text, address_lines=(text,)),
+        operator=an_operator(legal_name=text, payment_lines=(text,)),
+        lines=(a_line(texts=texts(text), subscription_code=text), a_usage_line(2, zone="eu", net_nanos=CENT)),
+    )
+    details = [replace(some_details(1)[0], other_party=text, zone=text, subscription_code=text)]
+
+    pages = _pages(RENDERER.pdf(bill, details))
+
+    assert "Total to pay" in pages[0]
+    if text.isascii() and len(text) < 100:
+        assert _plain(text) in " ".join(pages)
+
+
+@settings(max_examples=30, deadline=None)
+@given(text=st.text(max_size=200))
+def test_any_text_at_all_can_be_printed(text):
+    bill = a_bill(payer=an_account(party_name=text), lines=(a_line(texts=texts(text or "x")),))
+
+    assert RENDERER.pdf(bill).startswith(b"%PDF-")
+
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63606060000000040001f61738"
+    "550000000049454e44ae426082"
+)
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="60" height="20"><rect width="60" height="20" fill="#c00"/></svg>'
+
+
+@pytest.mark.parametrize(("name", "content"), [("logo.svg", SVG), ("brand/logo.png", PNG)])
+def test_a_logo_of_the_catalogue_is_printed(name, content):
+    bill = a_bill(operator=an_operator(logo_file=name))
+
+    pdf = DocumentRenderer(catalogue_files={name: content}).pdf(bill)
+
+    assert pdf != RENDERER.pdf(bill)
+    assert "Total to pay" in _text(pdf)
+
+
+@pytest.mark.parametrize(
+    ("files", "fault"), [({}, "is not a file of the catalogue"), ({"logo.svg": b"GIF89a"}, "neither SVG nor PNG")]
+)
+def test_a_logo_that_is_missing_or_no_picture_is_refused(files, fault):
+    bill = a_bill(operator=an_operator(logo_file="logo.svg"))
+
+    with pytest.raises(BadInput, match=fault):
+        DocumentRenderer(catalogue_files=files).pdf(bill)

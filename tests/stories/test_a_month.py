@@ -2,17 +2,23 @@
 
 from fractions import Fraction
 
-from tests.billing.builders import CENT, EUR, a_call, a_fee, a_tax, an_offering, at, facts
+from tests.billing.builders import EUR, a_call, a_fee, a_moment, a_tax, an_offering, at, facts, minutes_included
+
+from millicent.billing.services.rehearse_bill_run import rehearse_bill_run
+from millicent.billing.services.show_bill import show_bill
+from millicent.kit.tenancy import tenant_scope
+
+
+def a_plain_customer(*calls):
+    return facts(
+        an_offering("plan", recurring=(a_fee(30 * EUR),), tariff="voice"),
+        taxes=(a_tax("vat_es", Fraction(21, 100)),),
+        calls=calls,
+    )
 
 
 def test_the_first_bill_has_the_month_that_passed_and_the_month_ahead(open_office):
-    office = open_office(
-        facts(
-            an_offering("plan", recurring=(a_fee(30 * EUR),), tariff="voice"),
-            taxes=(a_tax("vat_es", Fraction(21, 100)),),
-            calls=(a_call(at(2026, 9, 10, 12), seconds=600),),
-        )
-    )
+    office = open_office(a_plain_customer(a_call(at(2026, 9, 10, 12), seconds=600)))
 
     report = office.release_month(10)
 
@@ -23,6 +29,86 @@ def test_the_first_bill_has_the_month_that_passed_and_the_month_ahead(open_offic
     ]
     assert office.totals() == [("A-2026-000001", "EUR", 60_60, 12_73, 73_33)]
     assert (report.usage_in, report.usage_billed, report.usage_unpriced) == (1, 1, 0)
+
+
+def test_a_bill_is_owed_and_earned_and_taxed_in_the_ledger(open_office):
+    office = open_office(a_plain_customer(a_call(at(2026, 9, 10, 12), seconds=600)))
+
+    office.release_month(10)
+
     assert office.balance("asset:receivable") == 73_33
+    assert office.balance("liability:deferred:recurring") == -60_00
+    assert office.balance("revenue:usage") == -60
     assert office.balance("liability:tax:vat_es") == -12_73
-    assert 6 * CENT == 60_000_000
+
+
+def test_the_next_bill_has_only_the_month_ahead(open_office):
+    office = open_office(a_plain_customer())
+    office.release_month(10)
+
+    office.release_month(11)
+
+    assert office.lines() == [("recurring", "monthly_fee", 30_00)]
+    assert [number for number, *_ in office.totals()] == ["A-2026-000001", "A-2026-000002"]
+
+
+def test_releasing_the_same_month_twice_changes_nothing(open_office):
+    office = open_office(a_plain_customer(a_call(at(2026, 9, 10, 12), seconds=600)))
+    office.release_month(10)
+    issued = office.everything()
+
+    report = office.release_month(10)
+
+    assert report is None
+    assert office.everything() == issued
+
+
+def test_a_rehearsal_says_what_the_release_will_issue_and_leaves_no_trace(open_office):
+    office = open_office(a_plain_customer(a_call(at(2026, 9, 10, 12), seconds=600)))
+    with tenant_scope(office.tenant_id):
+        rehearsal = rehearse_bill_run(
+            tenant_id=office.tenant_id,
+            facts=office.facts,
+            through=a_moment(2026, 10, 1),
+            now=a_moment(2026, 10, 1, 2),
+            keep_bills=True,
+        )
+    assert office.everything() == []
+
+    office.release_month(10)
+
+    (rehearsed,) = rehearsal.kept_bills
+    with tenant_scope(office.tenant_id):
+        issued = show_bill("A-2026-000001", catalogue=office.facts.catalogues[0].catalogue)
+    assert rehearsed.digest == issued.digest
+    assert rehearsed.lines == issued.lines
+    assert rehearsed.total_nanos == issued.total_nanos == 7333 * EUR // 100
+
+
+def test_a_call_that_no_price_is_for_is_counted_and_named_and_never_lost(open_office):
+    abroad = a_call(at(2026, 9, 11, 12), seconds=60, other_party="33100000000")
+    office = open_office(a_plain_customer(a_call(at(2026, 9, 10, 12), seconds=60), abroad))
+
+    report = office.release_month(10)
+
+    assert (report.usage_in, report.usage_billed, report.usage_unpriced) == (2, 1, 1)
+    assert report.unpriced_by_reason == {"no_destination": 1}
+
+
+def test_included_minutes_serve_the_first_calls_of_each_cycle(open_office):
+    office = open_office(
+        facts(
+            an_offering("plan", recurring=(a_fee(10 * EUR),), tariff="voice", allowances=(minutes_included(10),)),
+            calls=(
+                a_call(at(2026, 9, 10, 12), seconds=480),
+                a_call(at(2026, 9, 11, 12), seconds=480),
+                a_call(at(2026, 10, 5, 12), seconds=600),
+            ),
+        )
+    )
+
+    office.release_month(10)
+
+    assert office.lines()[-1] == ("usage", "Calls, Spain", 36)
+    office.release_month(11)
+    assert office.lines()[-1] == ("usage", "Calls, Spain", 0)

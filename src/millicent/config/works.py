@@ -23,7 +23,9 @@ class Declared:
 
 
 # A work opens its own `tenant_scope`, may be killed at any point and be called again, and takes one step at a time.
-WORKS: dict[str, Declared] = {}
+WORKS: dict[str, Declared] = {
+    "collect usage": Declared(function="millicent.config.watching:watch_sources", every_seconds=30),
+}
 
 
 def load_works(declared: Mapping[str, Declared] = WORKS) -> dict[str, Work]:

@@ -1,6 +1,5 @@
 """Rows of suspense, made in bulk from what a chunk could not take along."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,7 +7,7 @@ import polars as pl
 
 from millicent.kit.bulk import insert_frame
 from millicent.mediation.facts import USAGE_SCHEMA
-from millicent.mediation.types import DECODED_EXTRA_COLUMNS
+from millicent.mediation.usage_events import EVENT_DEFAULTS, EVENT_SCHEMA
 
 RAW_LIMIT = 65_536
 _FIELDS = [
@@ -78,13 +77,5 @@ def empty_value(kind: pl.DataType) -> pl.Expr:
 
 def decoded_frame(fields: Mapping[str, Any], *, record_number: int) -> pl.DataFrame:
     """One record from its stored fields, as a decoder would have given it."""
-    values = {**fields, "record_number": record_number, "byte_offset": 0, "byte_length": 0}
-    schema = {**USAGE_SCHEMA, **{name: getattr(pl, kind) for name, kind in DECODED_EXTRA_COLUMNS.items()}}
-    empty = {pl.String: "", pl.Boolean: False}
-    return pl.DataFrame(
-        {name: [values.get(name, empty.get(kind, 0))] for name, kind in schema.items()}, schema=schema, strict=False
-    )
-
-
-def fields_as_json(fields: Mapping[str, Any]) -> str:
-    return json.dumps(fields, ensure_ascii=False, sort_keys=True)
+    values = {**EVENT_DEFAULTS, **fields, "record_number": record_number}
+    return pl.DataFrame({name: [values[name]] for name in EVENT_SCHEMA}, schema=EVENT_SCHEMA)

@@ -20,13 +20,13 @@ from millicent.mediation.types import DECODED_EXTRA_COLUMNS, DecodedChunk, Forma
 _LINES_AT_A_TIME = 20_000
 _LONGEST_LINE = 65_536
 _TYPES: Final = {pl.String: str, pl.Boolean: bool, pl.Int64: int, pl.UInt64: int}
-_SCHEMA: Final = {**USAGE_SCHEMA, **{name: getattr(pl, kind) for name, kind in DECODED_EXTRA_COLUMNS.items()}}
+EVENT_SCHEMA: Final = {**USAGE_SCHEMA, **{name: getattr(pl, kind) for name, kind in DECODED_EXTRA_COLUMNS.items()}}
 _OURS: Final = frozenset(  # what only mediation may say
     {"event_key_high", "event_key_low", "batch_id", "source", "received_at_ms", "subscription_id"}
     | {"billing_account_id", "record_number", "byte_offset", "byte_length"}
 )
-_DEFAULTS: Final = {
-    **{name: {pl.String: "", pl.Boolean: False}.get(kind, 0) for name, kind in _SCHEMA.items()},
+EVENT_DEFAULTS: Final = {
+    **{name: {pl.String: "", pl.Boolean: False}.get(kind, 0) for name, kind in EVENT_SCHEMA.items()},
     "direction": "originating",
     "answered": True,
     "part": Part.WHOLE.value,
@@ -80,7 +80,7 @@ def _chunk(lines: list[bytes], *, offset: int, number: int) -> DecodedChunk:
                 faults.append((place, offset, len(line), int(fault.reason), str(fault), line[:_LONGEST_LINE]))
         offset += len(line)
     return DecodedChunk(
-        usage=pl.DataFrame(rows, schema=_SCHEMA, orient="row"),
+        usage=pl.DataFrame(rows, schema=EVENT_SCHEMA, orient="row"),
         faults=pl.DataFrame(faults, schema=FAULT_SCHEMA, orient="row"),
         records_in=records_in,
         next_offset=offset,
@@ -111,7 +111,7 @@ def usage_fields(line: bytes) -> dict[str, Any]:
         if not (isinstance(said.get("source"), str) and isinstance(said.get("id"), str) and fields):
             raise _Fault(SuspenseReason.DAMAGED, "a CloudEvent of usage needs id, source and data")
         event_id = f"{said['source']} {said['id']}"
-    row = {**_DEFAULTS, **_checked(fields)}
+    row = {**EVENT_DEFAULTS, **_checked(fields)}
     row["event_id"] = event_id or row["event_id"]
     if not row["occurred_at_ms"]:
         raise _Fault(SuspenseReason.MISSING_FIELD, "occurred_at is missing")
@@ -125,9 +125,9 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
             row["occurred_at_ms"] = _instant(value)
         elif name == "attributes" and isinstance(value, dict):
             row[name] = json.dumps(value, sort_keys=True, ensure_ascii=False) if value else ""
-        elif name not in _SCHEMA or name in _OURS:
+        elif name not in EVENT_SCHEMA or name in _OURS:
             raise _Fault(SuspenseReason.DAMAGED, f"a usage has no {name!r}")
-        elif type(value) is not _TYPES[_SCHEMA[name]] or (isinstance(value, int) and abs(value) >= 2**63):
+        elif type(value) is not _TYPES[EVENT_SCHEMA[name]] or (isinstance(value, int) and abs(value) >= 2**63):
             raise _Fault(SuspenseReason.DAMAGED, f"{name} cannot be {str(value)[:40]!r}")
         else:
             row[name] = value
@@ -136,7 +136,7 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-CORRECTABLE: Final = frozenset(_SCHEMA) - _OURS
+CORRECTABLE: Final = frozenset(EVENT_SCHEMA) - _OURS
 
 
 def check_field(name: str, value: object, *, where: str) -> None:
@@ -144,7 +144,7 @@ def check_field(name: str, value: object, *, where: str) -> None:
     try:
         _checked({name: value})
     except _Fault as fault:
-        raise BadInput(str(fault), where=where, cure=f"{name} is a {_TYPES[_SCHEMA[name]].__name__}.") from None
+        raise BadInput(str(fault), where=where, cure=f"{name} is a {_TYPES[EVENT_SCHEMA[name]].__name__}.") from None
 
 
 def _instant(value: object) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+from millicent.kit import metrics
 from millicent.kit.clock import to_ms
 from millicent.kit.errors import BadInput
 from millicent.kit.tenancy import tenant_scope
@@ -163,6 +164,7 @@ def _collect(
         except BadInput as damage:  # what came before stays; the batch says where the file stopped being one
             note = str(damage)
     _close_batch(batch, tenant_id=tenant_id, now=now, note=note)
+    metrics.FILES.labels(outcome="damaged" if note else "closed").inc()
     merge_key_runs(road, tenant_id=tenant_id)
 
 

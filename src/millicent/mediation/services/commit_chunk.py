@@ -8,6 +8,7 @@ import polars as pl
 
 from millicent.kit.lake import Lake
 from millicent.kit.lake_staging import StagedFile, stage
+from millicent.kit.metrics import count_records
 from millicent.kit.tenancy import tenant_scope
 from millicent.mediation.facts import MONTH_COLUMN, RATED_TABLE, USAGE_TABLE, months_of, with_bucket
 from millicent.mediation.key_index import KeyIndex, KeyRun
@@ -65,6 +66,13 @@ def commit_chunk(
         _record_gaps(gaps, batch_id=place.batch_id)
         UsageBatch.objects.filter(pk=place.batch_id).update(last_sequence_number=last)
         on_step("about to commit")
+    count_records(
+        "mediation",
+        accepted=refined.usage.height + (joined.joined if joined is not None else 0),
+        suspended=refined.suspended.height + refined.faults.height,
+        rejected=refined.rejected,
+        duplicate=refined.duplicate,
+    )
     on_step("committed")
     for month, run in runs.items():
         index.adopt(run, keys=refined.fresh_keys[month])

@@ -9,8 +9,8 @@ from millicent.kit.clock import to_ms
 from millicent.kit.errors import BadInput
 from millicent.mediation.errors import SuspenseSettled, UnknownSuspense
 from millicent.mediation.models import SuspendedRecord, SuspenseAction
-from millicent.mediation.services.suspense_filter import SuspenseFilter, chosen_records
 from millicent.mediation.states import SUSPENSE_TRANSITIONS, SuspenseState
+from millicent.mediation.suspense_filter import SuspenseFilter, chosen_records
 from millicent.mediation.usage_events import CORRECTABLE, check_field
 
 Patch = Sequence[Mapping[str, Any]]

@@ -26,11 +26,11 @@ from millicent.mediation.rules.validation import reasons
 from millicent.mediation.services.commit_chunk import OnStep, stage_usage
 from millicent.mediation.services.correct_suspense import note_actions, refuse_settled, step
 from millicent.mediation.services.settle_lake import decide_lake_commit, settle_lake
-from millicent.mediation.services.suspense_filter import SuspenseFilter, chosen_records
 from millicent.mediation.sessions import keep_sessions, sessions_of
 from millicent.mediation.states import WAITING, SuspenseState
 from millicent.mediation.stores import MediationStores
 from millicent.mediation.suspending import decoded_frame
+from millicent.mediation.suspense_filter import SuspenseFilter, chosen_records
 from millicent.mediation.types import FormatOptions, SuspenseReason
 
 _RECORDS_AT_A_TIME = 5_000

@@ -8,8 +8,8 @@ from django.db.models import F
 from millicent.kit.clock import to_ms
 from millicent.mediation.models import SuspendedRecord, UsageBatch
 from millicent.mediation.services.correct_suspense import note_actions, refuse_settled, step
-from millicent.mediation.services.suspense_filter import SuspenseFilter, chosen_records
 from millicent.mediation.states import SuspenseState
+from millicent.mediation.suspense_filter import SuspenseFilter, chosen_records
 
 
 def write_off_suspense(chosen: SuspenseFilter, *, who: str, why: str, now: datetime) -> int:

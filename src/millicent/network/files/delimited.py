@@ -26,6 +26,8 @@ class Delimited:
         mapping = read_mapping(reader.text("mapping"))
         common = common_options(reader, service="voice", identifier="", identifier_kind="msisdn")
         names = mapping.columns or _header_names(stream, mapping)
+        if not names:
+            return  # an empty file
         if len(set(names)) < len(names):
             raise BadInput("a column is named twice", where="mapping.columns", cure="Give each its own name.")
         reading = MappedReader(
@@ -34,7 +36,7 @@ class Delimited:
             common=common,
             zone=options.zone,
         )
-        reading.check()
+        reading.check("mapping" if mapping.columns else "byte 0, the header line")
         form = Form(
             what="a record of the declared mapping",
             walk=separated_walk(_layout(mapping), common),
@@ -63,4 +65,6 @@ def _header_names(stream: BinaryIO, mapping: DeclaredMapping) -> tuple[str, ...]
     begin = text_start(stream, 0)
     stream.seek(begin)
     line = stream.readline(_LONGEST_HEADER).decode("utf-8", "replace").strip("\r\n")
+    if not line:
+        return ()
     return tuple(name.strip().strip(mapping.quote or " ") for name in line.split(mapping.separator))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from millicent.network.files.window import Window
 from millicent.network.kernel.json import NOT_AN_OBJECT, walk_json
 
 DAMAGE = {NOT_AN_OBJECT: "no JSON object"}
+
+_LARGEST_EXPONENT = 30
 
 Pick = Callable[[Mapping[str, Any]], Sequence[object]]
 
@@ -64,10 +67,18 @@ def _picked(fields: Fields, pick: Pick, width: int) -> Iterator[list[bytes] | No
     whole = fields.buffer
     for start, end in zip(fields.start[:, 0].tolist(), fields.end[:, 0].tolist(), strict=True):
         try:
-            parsed = json.loads(whole[start:end].tobytes(), parse_float=str, parse_constant=str)
+            parsed = json.loads(whole[start:end].tobytes(), parse_float=_plain_decimal, parse_constant=str)
             yield [as_text(value) for value in pick(parsed)] if isinstance(parsed, dict) else None
         except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
             yield None
+
+
+def _plain_decimal(text: str) -> str:
+    """1.5e3 as 1500: exact, and without an exponent unless it is absurd."""
+    if "e" not in text and "E" not in text:
+        return text
+    number = Decimal(text)
+    return format(number, "f") if abs(number.adjusted()) < _LARGEST_EXPONENT else text
 
 
 def as_text(value: object) -> bytes:

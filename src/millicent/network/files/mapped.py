@@ -40,11 +40,12 @@ class MappedReader:
     common: CommonOptions
     zone: str
 
-    def check(self) -> None:
+    def check(self, where: str = "mapping") -> None:
+        """Refuse a mapping that reads a column which is not there; `where` says what named the columns."""
         for column in self.mapping.used:
             if column not in self.places:
                 known = ", ".join(self.places)
-                raise BadInput(f"there is no column {column!r}", where="mapping", cure=f"The columns are: {known}.")
+                raise BadInput(f"there is no column {column!r}", where=where, cure=f"The columns are: {known}.")
 
     def interpret(self, fields: Fields, offsets: Int64s) -> Interpretation:
         verdict = Verdict.of(fields.height)

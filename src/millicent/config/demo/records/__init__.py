@@ -1,4 +1,4 @@
-"""Records as the network of the demo writes them: true formats, a printed seed, dirt included, and the truth about it."""
+"""Records as the network of the demo writes them: true formats, one seed, dirt included, and the truth about it."""
 
 from millicent.config.demo.records.month import Manifest, WrittenFile, write_month
 

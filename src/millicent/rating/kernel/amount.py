@@ -5,14 +5,14 @@
 its floor plus parts.
 """
 
-from millicent.kit.kernels import inlined
 from millicent.kit.rounding import RoundingMode
 from millicent.rating.kernel.arrays import AMOUNT_LIMIT
+from millicent.rating.kernel.splice import spliced
 
 _UP, _HALF_UP, _HALF_EVEN = int(RoundingMode.UP), int(RoundingMode.HALF_UP), int(RoundingMode.HALF_EVEN)
 
 
-@inlined
+@spliced
 def product(units: int, amount: int, per: int, denominator: int) -> tuple[int, int]:
     """units * amount / per. The caller has compared `units // per` with the rate's limit."""
     if per == 1:
@@ -26,18 +26,18 @@ def product(units: int, amount: int, per: int, denominator: int) -> tuple[int, i
     return high * amount + low, rest
 
 
-@inlined
+@spliced
 def too_many(units: int, per: int, limit: int) -> bool:
     """Whether a product would leave the range of amounts."""
     return (units if per == 1 else units // per) > limit
 
 
-@inlined
+@spliced
 def out_of_range(whole: int) -> bool:
     return whole > AMOUNT_LIMIT or whole < -AMOUNT_LIMIT
 
 
-@inlined
+@spliced
 def rounded(whole: int, parts: int, denominator: int, step: int, mode: int) -> int:
     """Round once to a multiple of `step` nanos; the sign does not change the size of the answer."""
     if parts == 0 and step == 1:

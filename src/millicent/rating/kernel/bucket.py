@@ -4,7 +4,6 @@ Nothing is taken while a usage is being priced: units are noted in `Scratch.serv
 price is certain. So usage that ends with a reason leaves no trace.
 """
 
-from millicent.kit.kernels import inlined
 from millicent.rating.kernel.arrays import (
     ALLOWANCE_BLOCKER,
     ALLOWANCE_FACTOR_TAKEN,
@@ -28,9 +27,10 @@ from millicent.rating.kernel.arrays import (
     State,
 )
 from millicent.rating.kernel.calendar import scheduled_case
+from millicent.rating.kernel.splice import spliced
 
 
-@inlined
+@spliced
 def find_candidates(
     charges: Charges,
     row: int,
@@ -68,7 +68,7 @@ def find_candidates(
     return found
 
 
-@inlined
+@spliced
 def open_windows(
     first: int,
     active: int,
@@ -88,18 +88,23 @@ def open_windows(
         window = prices.window[calendar, allowance]
         if window == ALWAYS:
             continue
-        inside, certain = scheduled_case(selection, window, calendars, calendar, instant_ms, scratch.calendar_hint)
-        scratch.opened[place] = 1 if inside >= 0 else 0
-        while certain < end_ms:
+        inside = NOTHING
+        certain = instant_ms
+        while True:
             later, next_certain = scheduled_case(selection, window, calendars, calendar, certain, scratch.calendar_hint)
-            if (later >= 0) != (inside >= 0):
+            if certain == instant_ms:
+                inside = later
+            elif (later >= 0) != (inside >= 0):
                 break
             certain = next_certain
+            if certain >= end_ms:
+                break
+        scratch.opened[place] = 1 if inside >= 0 else 0
         until_ms = min(until_ms, certain)
     return until_ms
 
 
-@inlined
+@spliced
 def units_for(taken: int, factor_taken: int, factor_used: int) -> int:
     """The most units of usage that `taken` from a bucket can serve: floor(taken * used / taken-per)."""
     if factor_taken == factor_used:
@@ -110,7 +115,7 @@ def units_for(taken: int, factor_taken: int, factor_used: int) -> int:
     return high * factor_used + (taken - high * factor_taken) * factor_used // factor_taken
 
 
-@inlined
+@spliced
 def taken_for(units: int, factor_taken: int, factor_used: int) -> int:
     """What a bucket gives for units of usage, rounded up once for each usage; NOTHING when out of range."""
     if factor_taken == factor_used:
@@ -122,7 +127,7 @@ def taken_for(units: int, factor_taken: int, factor_used: int) -> int:
     return high * factor_taken + (rest + factor_used - 1) // factor_used
 
 
-@inlined
+@spliced
 def available(prices: Prices, state: State, candidate: int) -> int:
     """What a candidate may still give, in its own units."""
     bucket = state.candidate_bucket[candidate]
@@ -139,7 +144,7 @@ def available(prices: Prices, state: State, candidate: int) -> int:
     return max(0, min(left, AMOUNT_LIMIT))
 
 
-@inlined
+@spliced
 def serve_span(
     billed: int, increment: int, active: int, prices: Prices, state: State, scratch: Scratch
 ) -> tuple[int, bool]:

@@ -1,6 +1,6 @@
 """Which rule is in force at an instant: local time, kind of day, segments of the day."""
 
-from millicent.kit.kernels import Int64s, inlined
+from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import (
     NEVER,
     SCHEDULE_CONSTANT,
@@ -9,12 +9,13 @@ from millicent.rating.kernel.arrays import (
     Calendars,
     Selection,
 )
+from millicent.rating.kernel.splice import spliced
 
 MS_PER_DAY = 86_400_000
 HOLIDAY = 7
 
 
-@inlined
+@spliced
 def transition_at(calendars: Calendars, calendar: int, instant_ms: int, hint: Int64s) -> int:
     """The last change of UTC offset at or before an instant. Tries the one found last first."""
     last = calendars.first[calendar + 1] - 1
@@ -33,7 +34,7 @@ def transition_at(calendars: Calendars, calendar: int, instant_ms: int, hint: In
     return low
 
 
-@inlined
+@spliced
 def day_type(calendars: Calendars, calendar: int, day: int) -> int:
     """Monday is 0, Sunday 6, a holiday 7. Day 0 is Thursday 1 January 1970."""
     place = day - calendars.holiday_day[calendar]
@@ -43,7 +44,7 @@ def day_type(calendars: Calendars, calendar: int, day: int) -> int:
     return (day + 3) % 7
 
 
-@inlined
+@spliced
 def scheduled_case(
     selection: Selection, schedule: int, calendars: Calendars, calendar: int, instant_ms: int, hint: Int64s
 ) -> tuple[int, int]:

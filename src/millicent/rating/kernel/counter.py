@@ -1,17 +1,17 @@
 """Counters of accumulated tiers: what a usage adds is pending until its price is certain."""
 
-from millicent.kit.kernels import inlined
 from millicent.rating.kernel.arrays import NOTHING, PENDING_COUNTERS, Charges, Scratch, State
+from millicent.rating.kernel.splice import spliced
 
 
-@inlined
+@spliced
 def counter_place(charges: Charges, row: int, counter: int, state: State) -> int:
     """Where the counter of this usage's owner stands, or NOTHING when nobody keeps it."""
     owner = charges.counter_owner[row, state.counter_scope[counter]]
     return NOTHING if owner < 0 else state.counter_first[counter] + owner
 
 
-@inlined
+@spliced
 def counted(place: int, state: State, scratch: Scratch) -> int:
     """Units so far in the cycle, those of the usage at hand included."""
     units = 0 if place < 0 else state.counter_units[place]
@@ -21,7 +21,7 @@ def counted(place: int, state: State, scratch: Scratch) -> int:
     return units
 
 
-@inlined
+@spliced
 def count_pending(place: int, units: int, scratch: Scratch) -> bool:
     """Note units for a counter. False when one usage moves too many counters."""
     last = scratch.pending_counter[0]
@@ -37,7 +37,7 @@ def count_pending(place: int, units: int, scratch: Scratch) -> bool:
     return True
 
 
-@inlined
+@spliced
 def settle_counters(state: State, scratch: Scratch) -> None:
     """The price is certain: the counters move."""
     for pending in range(1, scratch.pending_counter[0] + 1):

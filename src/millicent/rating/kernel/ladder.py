@@ -1,6 +1,5 @@
 """Accumulated tiers: what a total costs, in closed form, and what a usage adds to it."""
 
-from millicent.kit.kernels import inlined
 from millicent.rating.kernel.amount import out_of_range, product, too_many
 from millicent.rating.kernel.arrays import (
     CARD_PACKAGE_UNITS,
@@ -16,9 +15,10 @@ from millicent.rating.kernel.arrays import (
     STEP_START_PER,
     Prices,
 )
+from millicent.rating.kernel.splice import spliced
 
 
-@inlined
+@spliced
 def total_cost(prices: Prices, card: int, total: int, denominator: int) -> tuple[bool, int, int]:
     """What `total` units of a cycle cost on a card's ladder: whether it is in range, nanos, parts."""
     if total <= 0:
@@ -43,7 +43,7 @@ def total_cost(prices: Prices, card: int, total: int, denominator: int) -> tuple
     return not out_of_range(whole), whole, parts
 
 
-@inlined
+@spliced
 def added_cost(prices: Prices, card: int, before: int, units: int, denominator: int) -> tuple[bool, int, int]:
     """What `units` more cost after `before`: f(before + units) - f(before). May be negative where a price falls."""
     sound_after, whole, parts = total_cost(prices, card, before + units, denominator)

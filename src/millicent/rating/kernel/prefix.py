@@ -4,12 +4,13 @@ import numpy as np
 
 from millicent.kit.kernels import Int8s, Int32s, Int64s, inlined, kernel
 from millicent.rating.kernel.arrays import NODE_LENGTH, NODE_PARENT, NOTHING, Prefixes
+from millicent.rating.kernel.splice import spliced
 
 WIDE_CELL = 10**10  # a cell for each first five digits
 NARROW_CELL = 10**11  # a cell for each first four
 
 
-@inlined
+@spliced
 def node_of(prefixes: Prefixes, prefix_set: int, key: int, digits: int) -> int:
     """The longest prefix of the set that the number begins with, or NOTHING."""
     if digits <= 0:

@@ -3,7 +3,7 @@
 A charge that ends with a reason changes no bucket and no counter.
 """
 
-from millicent.kit.kernels import Int64s, inlined, kernel
+from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.amount import out_of_range, product, rounded, too_many
 from millicent.rating.kernel.arrays import (
     ALLOWANCE_BLOCKER,
@@ -52,6 +52,7 @@ from millicent.rating.kernel.bucket import available, find_candidates, open_wind
 from millicent.rating.kernel.counter import settle_counters
 from millicent.rating.kernel.prefix import node_of
 from millicent.rating.kernel.span import price_spans
+from millicent.rating.kernel.splice import spliced, uncounted
 from millicent.rating.kernel.trace import STEP_DRAW, STEP_MONEY, STEP_PART, STEP_REASON, STEP_ROUND, record
 from millicent.rating.types import Reason
 
@@ -60,7 +61,7 @@ _QUANTITY_NEGATIVE, _AMOUNT_OVERFLOW = int(Reason.QUANTITY_NEGATIVE), int(Reason
 _BUCKET_BLOCKED = int(Reason.BUCKET_BLOCKED)
 
 
-@inlined
+@spliced
 def reaches_a_zone(prefixes: Prefixes, prices: Prices, tariff: int, node: int) -> bool:
     """Whether any prefix of the number stands in a zone or a deck of the tariff."""
     while node >= 0:
@@ -73,7 +74,7 @@ def reaches_a_zone(prefixes: Prefixes, prices: Prices, tariff: int, node: int) -
     return False
 
 
-@inlined
+@spliced
 def own_price(prices: Prices, state: State, candidate: int, units: int, denominator: int) -> tuple[bool, int, int]:
     """What an allowance itself asks for the units it serves, in whole increments of its price."""
     allowance = state.allowance[state.candidate_bucket[candidate]]
@@ -89,7 +90,7 @@ def own_price(prices: Prices, state: State, candidate: int, units: int, denomina
     return True, whole, parts
 
 
-@inlined
+@spliced
 def take(row: int, candidate: int, taken: int, state: State) -> tuple[int, int]:
     """Take from a bucket what is certain. Returns what it held before and after."""
     bucket = state.candidate_bucket[candidate]
@@ -99,7 +100,7 @@ def take(row: int, candidate: int, taken: int, state: State) -> tuple[int, int]:
     return before, before - taken
 
 
-@inlined
+@spliced
 def note_draw(answers: Answers, row: int, bucket: int, units: int, taken: int, nanos: int) -> None:
     place = answers.draw_count[0]
     answers.draw[place, DRAW_CHARGE] = row
@@ -110,7 +111,7 @@ def note_draw(answers: Answers, row: int, bucket: int, units: int, taken: int, n
     answers.draw_count[0] = place + 1
 
 
-@inlined
+@spliced
 def settle_units(
     row: int,
     active: int,
@@ -150,7 +151,7 @@ def settle_units(
             record(trace, STEP_DRAW, bucket, units, taken, before, after, whole, parts, 0)
 
 
-@inlined
+@spliced
 def draw_money(
     row: int, first: int, last: int, amount_nanos: int, prices: Prices, state: State, scratch: Scratch
 ) -> tuple[int, bool]:
@@ -172,7 +173,7 @@ def draw_money(
     return left, False
 
 
-@inlined
+@spliced
 def settle_money(
     row: int, first: int, last: int, state: State, scratch: Scratch, answers: Answers, trace: Int64s | None
 ) -> None:
@@ -187,48 +188,7 @@ def settle_money(
             record(trace, STEP_MONEY, state.candidate_bucket[candidate], before, after, nanos, 0, 0, 0, 0)
 
 
-@inlined
-def price_surcharges(
-    charges: Charges,
-    row: int,
-    prefixes: Prefixes,
-    calendars: Calendars,
-    prices: Prices,
-    selection: Selection,
-    state: State,
-    scratch: Scratch,
-    pick: int,
-    tariff: int,
-    place: int,
-    trace: Int64s | None,
-) -> tuple[int, int, int]:
-    """Add up every surcharge that matches: each is a card of its own, priced over the same usage."""
-    denominator = prices.tariff[tariff, TARIFF_DENOMINATOR]
-    whole = 0
-    parts = 0
-    first = selection.pick[pick, PICK_SURCHARGE_FIRST]
-    for surcharge in range(first, first + selection.pick[pick, PICK_SURCHARGE_COUNT]):
-        if not prices.place_surcharge[place, selection.surcharge[surcharge, SURCHARGE_PLACES]]:
-            continue
-        if trace is not None:
-            record(trace, STEP_PART, surcharge - first + 1, charges.quantity[row], 0, 0, 0, 0, 0, 0)
-        reason, more, more_parts, _, _, _, _ = price_spans(
-            charges, row, prefixes, calendars, prices, selection, state, scratch,
-            pick, tariff, selection.surcharge[surcharge, SURCHARGE_SCHEDULE], NOTHING, 0, True, trace,
-        )  # fmt: skip
-        whole += more
-        parts += more_parts
-        if parts >= denominator:
-            parts -= denominator
-            whole += 1
-        if reason != _PRICED:
-            return reason, 0, 0
-        if out_of_range(whole):
-            return _AMOUNT_OVERFLOW, 0, 0
-    return _PRICED, whole, parts
-
-
-@inlined
+@spliced
 def price_charge(
     charges: Charges,
     row: int,
@@ -256,19 +216,41 @@ def price_charge(
     place = prefixes.node[node, NODE_PLACE] if node >= 0 else 0
     active = find_candidates(charges, row, place, selection, prices, state, 0, 0, scratch) if quantity > 0 else 0
     scratch.pending_counter[0] = 0
-    if trace is not None:
-        record(trace, STEP_PART, 0, quantity, 0, 0, 0, 0, 0, 0)
-    reason, whole, parts, charged, served, unserved, case = price_spans(
-        charges, row, prefixes, calendars, prices, selection, state, scratch,
-        pick, tariff, selection.pick[pick, PICK_ROOT], node, active, False, trace,
-    )  # fmt: skip
-    answers.case[row] = case
-    answers.unserved_units[row] = unserved
-    asked = charges.number_digits[row] != 0 and prices.tariff[tariff, TARIFF_HAS_ZONES]
-    if reason == _NO_RULE and asked and not reaches_a_zone(prefixes, prices, tariff, node):
-        return _NO_DESTINATION
-    if reason != _PRICED:
-        return reason
+    whole = 0
+    parts = 0
+    charged = 0
+    served = 0
+    surcharges = selection.pick[pick, PICK_SURCHARGE_COUNT]
+    for part in range(1 + surcharges):  # part 0 is the base price, the others are surcharges
+        root = selection.pick[pick, PICK_ROOT]
+        if part > 0:
+            surcharge = selection.pick[pick, PICK_SURCHARGE_FIRST] + part - 1
+            if not prices.place_surcharge[place, selection.surcharge[surcharge, SURCHARGE_PLACES]]:
+                continue
+            root = selection.surcharge[surcharge, SURCHARGE_SCHEDULE]
+        if trace is not None:
+            record(trace, STEP_PART, part, quantity, 0, 0, 0, 0, 0, 0)
+        reason, more, more_parts, units, by_buckets, unserved, case = price_spans(
+            charges, row, prefixes, calendars, prices, selection, state, scratch,
+            pick, tariff, root, node if part == 0 else NOTHING, active if part == 0 else 0, part > 0, trace,
+        )  # fmt: skip
+        if part == 0:
+            charged = units
+            served = by_buckets
+            answers.case[row] = case
+            answers.unserved_units[row] = unserved
+            asked = charges.number_digits[row] != 0 and prices.tariff[tariff, TARIFF_HAS_ZONES]
+            if reason == _NO_RULE and asked and not reaches_a_zone(prefixes, prices, tariff, node):
+                return _NO_DESTINATION
+        if reason != _PRICED:
+            return reason
+        whole += more
+        parts += more_parts
+        if parts >= denominator:
+            parts -= denominator
+            whole += 1
+        if out_of_range(whole):
+            return _AMOUNT_OVERFLOW
     for candidate in range(active):
         units = scratch.served[candidate]
         sound, more, more_parts = own_price(prices, state, scratch.active[candidate], units, denominator)
@@ -278,19 +260,6 @@ def price_charge(
             parts -= denominator
             whole += 1
         if not sound or out_of_range(whole):
-            return _AMOUNT_OVERFLOW
-    if selection.pick[pick, PICK_SURCHARGE_COUNT] > 0:
-        reason, more, more_parts = price_surcharges(
-            charges, row, prefixes, calendars, prices, selection, state, scratch, pick, tariff, place, trace
-        )
-        whole += more
-        parts += more_parts
-        if parts >= denominator:
-            parts -= denominator
-            whole += 1
-        if reason != _PRICED:
-            return reason
-        if out_of_range(whole):
             return _AMOUNT_OVERFLOW
     step = prices.tariff[tariff, TARIFF_STEP_NANOS]
     mode = prices.tariff[tariff, TARIFF_ROUNDING]
@@ -318,7 +287,7 @@ def price_charge(
     return _PRICED
 
 
-@kernel
+@uncounted
 def price_charges(
     order: Int64s,  # [n] rows in the order in which they draw on buckets and counters
     first: int,

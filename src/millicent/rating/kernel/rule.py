@@ -1,6 +1,6 @@
 """Which rule prices an instant: longest prefix, then priority, then the band that began last."""
 
-from millicent.kit.kernels import Int64s, inlined
+from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import (
     ENTRY_CASE,
     ENTRY_FROM_MS,
@@ -18,9 +18,10 @@ from millicent.rating.kernel.arrays import (
     Selection,
 )
 from millicent.rating.kernel.calendar import scheduled_case
+from millicent.rating.kernel.splice import spliced
 
 
-@inlined
+@spliced
 def deck_case(prefixes: Prefixes, node: int, start_ms: int) -> int:
     """The deck row of this very prefix that is valid when the usage begins, or NOTHING."""
     first = prefixes.node[node, NODE_DECK_FIRST]
@@ -30,7 +31,7 @@ def deck_case(prefixes: Prefixes, node: int, start_ms: int) -> int:
     return NOTHING
 
 
-@inlined
+@spliced
 def case_at(
     prefixes: Prefixes,
     selection: Selection,
@@ -50,28 +51,30 @@ def case_at(
     rules that ask for no destination.
     """
     until_ms = NEVER
-    while node >= 0:
-        zone_set = prefixes.node[node, NODE_ZONE_SET]
-        if zone_set >= 0:
-            schedule = selection.above[pick, zone_set]
-            if schedule >= 0:
-                case, certain = scheduled_case(selection, schedule, calendars, calendar, instant_ms, hint)
-                until_ms = min(until_ms, certain)
-                if case >= 0:
-                    return case, until_ms
-        if selection.pick[pick, PICK_DECKS]:
-            case = deck_case(prefixes, node, start_ms)
+    layer = 0
+    while True:
+        schedule = NOTHING
+        if node < 0:
+            schedule = root
+        elif layer == 1:
+            if selection.pick[pick, PICK_DECKS]:
+                found = deck_case(prefixes, node, start_ms)
+                if found >= 0:
+                    return found, until_ms
+        else:
+            zone_set = prefixes.node[node, NODE_ZONE_SET]
+            if zone_set >= 0 and layer == 0:
+                schedule = selection.above[pick, zone_set]
+            elif zone_set >= 0 and selection.pick[pick, PICK_HAS_BELOW]:
+                schedule = selection.below[pick, zone_set]
+        if schedule >= 0:
+            case, certain = scheduled_case(selection, schedule, calendars, calendar, instant_ms, hint)
+            until_ms = min(until_ms, certain)
             if case >= 0:
                 return case, until_ms
-        if zone_set >= 0 and selection.pick[pick, PICK_HAS_BELOW]:
-            schedule = selection.below[pick, zone_set]
-            if schedule >= 0:
-                case, certain = scheduled_case(selection, schedule, calendars, calendar, instant_ms, hint)
-                until_ms = min(until_ms, certain)
-                if case >= 0:
-                    return case, until_ms
-        node = prefixes.node[node, NODE_PARENT]
-    if root >= 0:
-        case, certain = scheduled_case(selection, root, calendars, calendar, instant_ms, hint)
-        return case, min(until_ms, certain)
-    return NOTHING, until_ms
+        if node < 0:
+            return NOTHING, until_ms
+        layer += 1
+        if layer == 3:
+            layer = 0
+            node = prefixes.node[node, NODE_PARENT]

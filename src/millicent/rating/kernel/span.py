@@ -4,7 +4,7 @@ A span ends where another rule comes into force, where a slot or an allowance's 
 usage. Its length is rounded up to whole increments; the excess is taken out of what follows.
 """
 
-from millicent.kit.kernels import Int64s, inlined, kernel
+from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.amount import out_of_range, product, too_many
 from millicent.rating.kernel.arrays import (
     AMOUNT_LIMIT,
@@ -48,6 +48,7 @@ from millicent.rating.kernel.bucket import open_windows, serve_span
 from millicent.rating.kernel.counter import count_pending, counted, counter_place
 from millicent.rating.kernel.ladder import added_cost
 from millicent.rating.kernel.rule import case_at
+from millicent.rating.kernel.splice import spliced
 from millicent.rating.kernel.trace import (
     STEP_CASE,
     STEP_CONNECT,
@@ -69,13 +70,13 @@ _BUCKET_BLOCKED, _LIMIT_REACHED = int(Reason.BUCKET_BLOCKED), int(Reason.LIMIT_R
 _AMOUNT_OVERFLOW = int(Reason.AMOUNT_OVERFLOW)
 
 
-@inlined
+@spliced
 def seconds_until(start_ms: int, instant_ms: int) -> int:
     """Which second of the usage is the first to begin at or after an instant."""
     return (instant_ms - start_ms + 999) // 1000
 
 
-@inlined
+@spliced
 def slot_at(prices: Prices, card: int, offset: int) -> tuple[int, int]:
     """The slot that holds the unit at an offset, and where the next one begins."""
     slot = prices.card[card, CARD_SLOT_FIRST]
@@ -85,7 +86,7 @@ def slot_at(prices: Prices, card: int, offset: int) -> tuple[int, int]:
     return slot, prices.slot[slot + 1, SLOT_START] if slot < last else LARGEST
 
 
-@inlined
+@spliced
 def span_cost(prices: Prices, card: int, slot: int, before: int, units: int, denominator: int) -> tuple[bool, int, int]:
     """What units beyond the allowances cost: by the slot, or by the ladder after `before` units of the cycle."""
     if prices.card[card, CARD_STEP_COUNT] > 0:
@@ -97,7 +98,7 @@ def span_cost(prices: Prices, card: int, slot: int, before: int, units: int, den
     return True, whole, parts
 
 
-@inlined
+@spliced
 def affordable(
     prices: Prices,
     maximum: int,
@@ -128,7 +129,7 @@ def affordable(
     return min(units, low * increment)
 
 
-@kernel
+@spliced
 def price_spans(
     charges: Charges,
     row: int,

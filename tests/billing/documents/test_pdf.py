@@ -62,6 +62,12 @@ def test_a_bill_is_in_the_language_of_its_customer():
     assert "Total à payer" in _text(RENDERER.pdf(bill))
 
 
+def test_a_customer_of_another_language_gets_the_operators_first():
+    bill = a_bill(payer=an_account(language="de"), operator=an_operator(languages=("es", "en")))
+
+    assert "Total a pagar" in _text(RENDERER.pdf(bill))
+
+
 def test_the_same_bill_gives_the_same_bytes():
     bill, details = a_household_bill(), some_details(5)
 

@@ -116,7 +116,7 @@ def read_text(texts: LocalizedText, language: str) -> str:
 
 def bill_content(bill: Bill, details: Sequence[UsageDetail] = (), *, language: str | None = None) -> BillContent:
     """Everything that a bill says, in one language: the asked one, else the customer's, else the operator's first."""
-    chosen = choose_language(language or bill.payer.language or next(iter(bill.operator.languages), "en"))
+    chosen = choose_language(language, bill.payer.language, *bill.operator.languages)
     formats = Formats(language=chosen, country=bill.operator.country, currency=bill.currency, zone=bill.payer.zone)
     operator = bill.operator
     to_pay = bill.total_nanos > 0 and bill.state is BillState.ISSUED

@@ -59,7 +59,7 @@ class PdfPress:
 
     def _with_brand(self, content: BillContent, *, color: str, logo: Logo | None) -> dict[str, object]:
         shades = brand_colors(color)
-        brand = {"fill": shades.fill, "ink": shades.ink, "over": shades.over, "tint": shades.tint}
+        brand = {"fill": shades.fill, "ink": shades.ink, "tint": shades.tint}
         if logo is not None:
             brand["logo"] = self._logo_file(logo)
         return {**content, "brand": brand}

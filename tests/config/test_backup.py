@@ -24,6 +24,7 @@ from millicent.config.backup import (
 from millicent.config.django import DATABASE_URLS
 from millicent.config.settings import Settings
 from millicent.kit.lake import Lake
+from millicent.kit.lake_staging import publish, stage
 from millicent.kit.models import Tenant
 
 READ_BACK = """
@@ -116,6 +117,20 @@ def test_a_commit_after_the_snapshot_is_not_in_the_backup(stores, monkeypatch):
     assert back_up(stores).table_versions == {f"{stores.tenant}/usage": 3}
     copied = Lake(root=str(stores.folder / "lake" / str(stores.tenant)))
     assert sorted(copied.scan("usage").collect()["n"].to_list()) == [0, 1, 2, 3, 10, 11, 12, 13]
+
+
+def test_a_file_that_waits_for_its_commit_comes_along_and_a_deleted_one_does_not(stores):
+    """The database may already say that it is to be published; see kit.lake_staging."""
+    removed = next((Path(stores.lake.root) / "usage").rglob("*.parquet")).name
+    stores.lake.tidy("usage")
+    waiting = stage(stores.lake, "usage", pl.DataFrame({"n": [77]}), name="waiting", partition={"day": "later"})
+
+    back_up(stores)
+
+    copied = Lake(root=str(stores.folder / "lake" / str(stores.tenant)))
+    assert list(stores.folder.rglob(removed)) == []
+    assert publish(copied, "usage", [waiting], writer="staged", sequence=1) is True
+    assert sorted(copied.scan("usage").collect()["n"].to_list()) == [0, 1, 2, 3, 10, 11, 12, 13, 77]
 
 
 def test_a_snapshot_waits_until_no_commit_comes_between(stores, monkeypatch):

@@ -20,7 +20,7 @@ if sys.argv[2] == "before":
     import millicent.kit.lake
     millicent.kit.lake.write_deltalake = lambda *_, **__: os._exit(9)
 if sys.argv[2] == "after":
-    Lake._force_to_disk = lambda *_, **__: os._exit(9)
+    Lake.force_to_disk = lambda *_, **__: os._exit(9)
 Lake(root=sys.argv[1]).append("usage", pl.DataFrame({"n": [1, 2]}), writer="batch-1", sequence=0)
 """
 

@@ -187,16 +187,27 @@ def _count_rows(connection: psycopg.Connection) -> dict[str, int]:
 
 
 def _copy_table(lake: FileSystem, settings: Settings, table: str, *, version: int, folder: Path) -> None:
-    """The log up to `version` and the files that version is made of."""
-    found = _open(settings, table, version)
+    """The log up to `version`, the files that version is made of, and files that no version has seen yet.
+
+    The last are staged: the database may say that they are to be published, so they must come along.
+    """
     log = [path for path in _listed(lake, f"{table}/_delta_log") if _log_version(path) in range(version + 1)]
-    parts = [f"{table}/{unquote(path)}" for path in found.get_add_actions().column("path").to_pylist()]
-    for path in (*log, *parts):
+    paths = _open(settings, table, version).get_add_actions().column("path").to_pylist()
+    active = {f"{table}/{unquote(path)}" for path in paths}
+    seen = {f"{table}/{path}" for entry in log if entry.endswith(".json") for path in _files_added_by(lake, entry)}
+    staged = {path for path in _listed(lake, table) if "/_delta_log/" not in path and path not in seen | active}
+    for path in (*log, *sorted(active | staged)):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         with lake.open_input_stream(path) as source, target.open("xb") as copy:
             while piece := source.read(_PIECE_BYTES):
                 copy.write(piece)
+
+
+def _files_added_by(lake: FileSystem, entry: str) -> list[str]:
+    with lake.open_input_stream(entry) as source:
+        actions = [json.loads(line) for line in source.read().splitlines() if line]
+    return [unquote(action["add"]["path"]) for action in actions if "add" in action]
 
 
 def _listed(lake: FileSystem, folder: str) -> list[str]:

@@ -69,7 +69,9 @@ class _Placeholder(typer.core.TyperCommand):
 def load_command(name: str) -> Any:
     """Import the module of one command and give its typer command."""
     module, help_text = COMMANDS[name]
-    command: Any = typer.main.get_command(import_module(f"millicent.config.commands.{module}").app)
+    group: typer.Typer = import_module(f"millicent.config.commands.{module}").app
+    group._add_completion = False  # completion is installed for `millicent`, not for a part of it
+    command: Any = typer.main.get_command(group)
     command.name, command.help = name, command.help or help_text
     return command
 

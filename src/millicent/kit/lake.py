@@ -109,7 +109,7 @@ class Lake:
                 )
             except CommitFailedError:
                 continue  # lost a race; whether the winner was this very commit is seen at the next attempt
-            self._force_to_disk(table, after_version=version)
+            self.force_to_disk(table, after_version=version)
             return True
         raise LakeBusy(f"{table}: lost {ATTEMPTS} races against other writers", table=table, writer=writer)
 
@@ -138,7 +138,7 @@ class Lake:
             deleted = found.vacuum(retention_hours=keep_hours, dry_run=False, enforce_retention_duration=False)
         except CommitFailedError as race:
             raise LakeBusy(f"{table}: another writer changed the same files; try again", table=table) from race
-        self._force_to_disk(table, after_version=version)
+        self.force_to_disk(table, after_version=version)
         return Tidied(files_before=files_before, files_after=len(found.file_uris()), files_deleted=len(deleted))
 
     def open_table(self, table: str) -> DeltaTable | None:
@@ -176,7 +176,7 @@ class Lake:
         except (DeltaError, OSError) as fault:
             raise LakeSilent(f"the lake refused a commit: {fault}", writer=transaction.app_id) from fault
 
-    def _force_to_disk(self, table: str, *, after_version: int) -> None:
+    def force_to_disk(self, table: str, *, after_version: int) -> None:
         """fsync every commit since `after_version`: ours is among them, whoever else came between."""
         folder = _local_folder(self.table_url(table))
         if folder is None:

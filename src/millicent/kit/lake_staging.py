@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from millicent.kit.lake import ATTEMPTS, Lake, LakeBusy, LakeSchemaDrift, LakeSilent, SequenceGoesBack
 
@@ -70,7 +70,7 @@ def stage(
 def publish(lake: Lake, table: str, files: Sequence[StagedFile], *, writer: str, sequence: int) -> bool:
     """Make staged files part of their table, once. False when this (writer, sequence) was published before."""
     schema = Schema.from_json(files[0].schema)
-    actions = [
+    actions: list[AddAction | RemoveAction] = [
         AddAction(
             quote(each.path, safe="/="), each.size_bytes, each.partition, int(time.time() * 1000), True, each.statistics
         )
@@ -86,6 +86,7 @@ def publish(lake: Lake, table: str, files: Sequence[StagedFile], *, writer: str,
             return False
         if _columns(found.schema()) != _columns(schema):
             raise LakeSchemaDrift(f"{table}: staged files have other columns than the table", table=table)
+        version = found.version()
         try:
             found.create_write_transaction(
                 actions,
@@ -98,6 +99,7 @@ def publish(lake: Lake, table: str, files: Sequence[StagedFile], *, writer: str,
             continue  # lost a race; whether the winner was this very commit is seen at the next attempt
         except (DeltaError, OSError) as fault:
             raise LakeSilent(f"{table}: a commit was refused: {fault}", table=table) from fault
+        lake.force_to_disk(table, after_version=version)
         return True
     raise LakeBusy(f"{table}: lost {ATTEMPTS} races against other writers", table=table, writer=writer)
 
@@ -117,7 +119,7 @@ def _columns(schema: Schema) -> dict[str, str]:
 
 
 def _arrow_table(rows: pl.DataFrame) -> pa.Table:
-    """Constant text columns go as dictionaries of one: most of a usage's columns are, and writing them costs nothing."""
+    """Constant text columns go as dictionaries of one: most of a usage's columns are, and cost nothing so."""
     arrays = []
     for column in rows.iter_columns():
         constant = column.dtype == pl.String and column.len() > 1 and (column == column[0]).all()

@@ -7,7 +7,7 @@ from millicent.network.kernel.copying import copy_bytes
 from millicent.network.kernel.separated import BACKSLASHES, DOUBLED_QUOTES, PLAIN
 
 BACKSLASH, QUOTE = 92, 34
-MASK_32 = np.uint64(0xFFFFFFFF)
+FNV_START, FNV_PRIME, MASK_32 = 2_166_136_261, 16_777_619, 0xFFFFFFFF  # FNV-1a of 32 bits
 
 
 @kernel
@@ -221,12 +221,12 @@ def group_rows(
     table = np.full(size, -1, np.int32)
     groups = 0
     for row in range(start.shape[0]):
-        hashed = np.uint32(2166136261 ^ foreign[row])
+        hashed = FNV_START + int(np.int64(foreign[row]))
         for column in range(start.shape[1]):
             for position in range(start[row, column], end[row, column]):
-                hashed = np.uint32((np.uint64(hashed ^ np.uint32(buffer[position])) * np.uint64(16777619)) & MASK_32)
-            hashed = np.uint32((np.uint64(hashed ^ np.uint32(255)) * np.uint64(16777619)) & MASK_32)
-        slot = np.int64(hashed) & mask
+                hashed = ((hashed ^ int(np.int64(buffer[position]))) * FNV_PRIME) & MASK_32
+            hashed = ((hashed ^ 255) * FNV_PRIME) & MASK_32
+        slot = hashed & mask
         while True:
             found = table[slot]
             if found < 0:

@@ -139,18 +139,24 @@ def _nanos(name: str, *, digits: int, sound: pl.Expr) -> pl.Expr:
 
 def _without_overlaps(rows: pl.DataFrame) -> pl.DataFrame:
     """Of one prefix, a row without an end lasts until the next one begins; beyond that, two may not overlap."""
-    sound = rows.filter(pl.col("reason").is_null()).sort("prefix", "from_ms", "row")
+    sound = rows.filter(pl.col("reason").is_null())
+    again = pl.col("prefix").is_duplicated()
+    repeated = _close_and_compare(sound.filter(again).sort("prefix", "from_ms", "row"))
+    return pl.concat([rows.filter(pl.col("reason").is_not_null()), sound.filter(~again), repeated.select(rows.columns)])
+
+
+def _close_and_compare(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose prefix stands more than once, sorted by prefix, start and row."""
     following = pl.col("from_ms").shift(-1).over("prefix")
     closes = (pl.col("until_ms") == OPEN_MS) & following.is_not_null() & (following > pl.col("from_ms"))
-    sound = sound.with_columns(until_ms=pl.when(closes).then(following).otherwise(pl.col("until_ms")))
+    closed = rows.with_columns(until_ms=pl.when(closes).then(following).otherwise(pl.col("until_ms")))
     earlier = pl.col("until_ms").cum_max().shift(1).over("prefix")
     clash = (earlier > pl.col("from_ms")).fill_null(False)
-    first_row = pl.col("row").shift(1).over("prefix").cast(pl.String)
-    sound = sound.with_columns(
+    other = pl.col("row").shift(1).over("prefix").cast(pl.String)
+    return closed.with_columns(
         reason=pl.when(clash).then(pl.lit(str(RowRefusal.DUPLICATE_PREFIX))),
-        detail=pl.when(clash).then(pl.lit("overlaps row ") + first_row).otherwise(pl.lit("")),
+        detail=pl.when(clash).then(pl.lit("overlaps row ") + other).otherwise(pl.lit("")),
     )
-    return pl.concat([rows.filter(pl.col("reason").is_not_null()), sound.select(rows.columns)])
 
 
 def _to_deck(rows: pl.DataFrame, *, layout: DeckFormat) -> RateDeck:

@@ -64,6 +64,9 @@ def _lines(content: bytes, *, layout: DeckFormat) -> list[str]:
 
 
 def _split(line: str, *, delimiter: str) -> list[str] | None:
+    """Cells of one line, None when its quotes do not close. Without quotes there is nothing but delimiters."""
+    if '"' not in line:
+        return line.split(delimiter)
     try:
         return next(csv.reader((line,), delimiter=delimiter, strict=True), [])
     except csv.Error:

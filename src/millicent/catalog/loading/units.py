@@ -100,6 +100,8 @@ def parse_money(text: str, *, currency: str, where: str = "") -> int:
 def parse_price(text: str, *, currency: str, counted: Collection[str] = COUNTED, where: str = "") -> UnitPrice:
     """ "0.15/min", "2 EUR/GB", "5/100 messages", "0.05": an amount for so many units, kept as it was written."""
     amount, slash, per = text.partition("/")
+    if not _MONEY.fullmatch(amount.strip()):
+        raise BadInput(f"{text!r} is not a price", where=where, cure='Write for example "0.15/min" or "2.00/GB".')
     nanos = parse_money(amount, currency=currency, where=where)
     if not slash:
         return UnitPrice(amount_nanos=nanos, per_units=1, kind=UnitKind.BARE)

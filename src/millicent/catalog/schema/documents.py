@@ -1,5 +1,7 @@
 """One schema for each kind of document, and the whole as published."""
 
+import json
+
 from millicent.catalog.schema.parts import (
     CODE,
     CURRENCY,
@@ -438,3 +440,8 @@ def catalogue_schema() -> Schema:
         "$defs": DOCUMENTS,
         "anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in DOCUMENTS],
     }
+
+
+def published_schema() -> str:
+    """The text of the published file, the same for the same code."""
+    return json.dumps(catalogue_schema(), ensure_ascii=False, indent=1) + "\n"

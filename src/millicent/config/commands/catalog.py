@@ -234,8 +234,13 @@ def show(
 
 
 @app.command("schema")
-def schema() -> None:
+def schema(
+    out: Path | None = typer.Option(None, "--out", help="Write it to this file instead of printing it."),
+) -> None:
     """Print the JSON Schema of catalogue files, for editors and checks of your own."""
-    from millicent.catalog.schema import catalogue_schema
+    from millicent.catalog.schema import published_schema
 
-    show_json(catalogue_schema())
+    if out is None:
+        typer.echo(published_schema(), nl=False)
+    else:
+        out.write_text(published_schema(), encoding="utf-8")

@@ -130,8 +130,8 @@ class KeyIndex:
                 tiers.setdefault(_tier(run.key_count), []).append(run)
             for tier in tiers.values():
                 small = [run for run in tier if run.key_count * RUNS_TO_MERGE <= LARGEST_RUN]
-                if len(small) >= RUNS_TO_MERGE:
-                    groups.append(small[:RUNS_TO_MERGE])
+                whole = len(small) - len(small) % RUNS_TO_MERGE
+                groups += [small[first : first + RUNS_TO_MERGE] for first in range(0, whole, RUNS_TO_MERGE)]
         return groups
 
     def merge(self, runs: Sequence[KeyRun]) -> KeyRun:

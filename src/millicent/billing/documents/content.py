@@ -17,6 +17,8 @@ from millicent.catalog.types import ChargeKind, LocalizedText
 from millicent.customers.types import BillingAccountFacts
 
 KINDS = tuple(ChargeKind)
+_LONGEST_RUNNING = 60  # letters of a name that a page's head has room for
+_LONGEST_LEGAL = 280  # letters that a page's foot has room for
 
 
 class Party(TypedDict):
@@ -75,7 +77,8 @@ class BillContent(TypedDict):
     language: str
     title: str
     kind: str  # what the document is called: Bill
-    running: str  # at the head of every further page
+    seller: str  # with `running` at the head of every further page
+    running: str
     words: dict[str, str]
     notice: str
     operator: Party
@@ -124,7 +127,8 @@ def bill_content(bill: Bill, details: Sequence[UsageDetail] = (), *, language: s
         "language": chosen,
         "title": _title(bill, formats),
         "kind": formats.word("bill"),
-        "running": " · ".join(text for text in (bill.number, bill.payer.party_name) if text),
+        "seller": operator.legal_name[:_LONGEST_RUNNING],
+        "running": " · ".join(text for text in (bill.number, bill.payer.party_name[:_LONGEST_RUNNING]) if text),
         "words": {word: WORDS[chosen][word] for word in _TEMPLATE_WORDS},
         "notice": "" if bill.state is BillState.ISSUED else formats.word("rehearsal"),
         "operator": {"name": operator.legal_name, "lines": list(operator.address_lines)},
@@ -164,7 +168,7 @@ def _legal(bill: Bill, formats: Formats) -> str:
         formats.word("tax_number_of_operator", number=number) if number else "",
         *bill.operator.address_lines,
     ]
-    return " · ".join(part for part in parts if part)
+    return " · ".join(part for part in parts if part)[:_LONGEST_LEGAL]
 
 
 def _total_word(bill: Bill) -> str:

@@ -1,6 +1,7 @@
 """PDF by typst. The template is a file of ours; a bill reaches it as data, so no text of a bill is ever markup."""
 
 import json
+import re
 import shutil
 import tempfile
 import weakref
@@ -73,6 +74,32 @@ class PdfPress:
         return name
 
 
+_LONG_WORD = re.compile(r"[^\s\"\\]{40,}")
+LONGEST_TEXT = 500  # characters: a name or a description that is longer is a mistake or an attack
+_TOO_LONG = re.compile(rf'{_LONG_WORD.pattern}|[^"]{{{LONGEST_TEXT},}}')
+_ZERO_WIDTH_SPACE = "\u200b"
+
+
 def _as_json(values: Mapping[str, object]) -> str:
     """Half characters (lone surrogates) become question marks: UTF-8 cannot hold them."""
-    return json.dumps(values, ensure_ascii=False).encode("utf-8", "replace").decode()
+    text = json.dumps(values, ensure_ascii=False)
+    if _TOO_LONG.search(text):
+        text = json.dumps(_fitted(values), ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()
+
+
+def _fitted(value: object) -> object:
+    """The same, with words too long for any line allowed to break, and texts too long for any bill cut short."""
+    if isinstance(value, str):
+        short = value if len(value) <= LONGEST_TEXT else value[: LONGEST_TEXT - 1] + "…"
+        return _LONG_WORD.sub(lambda word: _ZERO_WIDTH_SPACE.join(_pieces(word.group())), short)
+    if isinstance(value, Mapping):
+        return {key: each if key in _NOT_TEXT else _fitted(each) for key, each in value.items()}
+    return [_fitted(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+_NOT_TEXT = ("brand", "title", "alternative")  # a file name, and texts that no line holds
+
+
+def _pieces(word: str) -> list[str]:
+    return [word[at : at + 16] for at in range(0, len(word), 16)]

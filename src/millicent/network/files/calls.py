@@ -77,7 +77,9 @@ class CallReader:
         verdict.refuse(
             (answer.status != READ) & (start.status != READ), SuspenseReason.MISSING_FIELD, "no time of start or answer"
         )
-        identifier = first_filled([self.text(fields, column) for column in self.common.identifier])
+        caller = self.text(fields, self.columns.caller)
+        named = [caller if name == self.columns.caller else self.text(fields, name) for name in self.common.identifier]
+        identifier = first_filled(named)
         verdict.refuse((identifier == "").to_numpy(), SuspenseReason.MISSING_FIELD, "nothing says who called")
         duration = np.where(answered, duration, 0)
         columns = self._constants(fields.height) | {
@@ -89,7 +91,7 @@ class CallReader:
             "attributes": self._attributes(fields),
             "event_id": self._event_id(fields, offsets),
         }
-        columns |= self._optional(fields, identifier, columns["other_party"])
+        columns |= self._optional(fields, identifier, caller)
         return Interpretation(columns=columns, verdict=verdict)
 
     def _event_id(self, fields: Fields, offsets: Int64s) -> pl.Series:
@@ -170,12 +172,11 @@ class CallReader:
         known = [(name, self.places[column]) for name, column in self.columns.attributes if column in self.places]
         return fields.json(known)
 
-    def _optional(self, fields: Fields, identifier: pl.Series, other_party: pl.Series) -> dict[str, pl.Series]:
+    def _optional(self, fields: Fields, identifier: pl.Series, caller: pl.Series) -> dict[str, pl.Series]:
         columns: dict[str, pl.Series] = {}
         if self.common.direction == "terminating":
-            columns["other_party"] = self.text(fields, self.columns.caller)
+            columns["other_party"] = caller
         elif self.has(self.columns.caller):
-            caller = self.text(fields, self.columns.caller)
             columns["origin_number"] = pl.select(
                 pl.when(caller != identifier).then(caller).otherwise(pl.lit(""))
             ).to_series()

@@ -197,8 +197,10 @@ def text_series(content: UInt8s, offsets: Int64s) -> pl.Series:
 
 def first_filled(columns: Sequence[pl.Series]) -> pl.Series:
     """For each record the first of the columns that is not empty, else ""."""
-    if len(columns) == 1:
-        return columns[0]
-    frame = pl.DataFrame([column.alias(str(place)) for place, column in enumerate(columns)])
-    filled = [pl.when(pl.col(name) != "").then(pl.col(name)) for name in frame.columns]
-    return frame.select(pl.coalesce(*filled, pl.lit(""))).to_series()
+    filled = columns[0]
+    for column in columns[1:]:
+        empty = filled == ""
+        if not empty.any():
+            return filled
+        filled = filled.zip_with(~empty, column)
+    return filled

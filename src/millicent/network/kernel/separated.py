@@ -66,6 +66,7 @@ def walk_separated(
             position += 1 if buffer[position] == NEWLINE else 2
             continue
         start = position
+        bound = min(end, start + record_limit + 1)
         state = SOUND
         fields = 0
         wide_byte = 0
@@ -77,10 +78,11 @@ def walk_separated(
                 field_from = position
                 field_until = -1
                 while position < end:
-                    byte = buffer[position]
-                    if ordinary[byte] and position - start <= record_limit:
+                    while position < bound and ordinary[buffer[position]]:
                         position += 1
-                        continue
+                    if position >= end:
+                        break
+                    byte = buffer[position]
                     if byte == quote:
                         if position + 1 < end and buffer[position + 1] == quote:
                             style = DOUBLED_QUOTES
@@ -118,10 +120,11 @@ def walk_separated(
             else:
                 field_from = position
                 while position < end:
-                    byte = buffer[position]
-                    if ordinary[byte] and position - start <= record_limit:
+                    while position < bound and ordinary[buffer[position]]:
                         position += 1
-                        continue
+                    if position >= end:
+                        break
+                    byte = buffer[position]
                     if byte in (separator, NEWLINE):
                         break
                     if backslash and byte == 92 and position + 1 < end and buffer[position + 1] != NEWLINE:

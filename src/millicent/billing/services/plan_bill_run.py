@@ -12,20 +12,28 @@ from millicent.billing.rules.cycles import CycleSpan, cycle_containing, cycle_fr
 from millicent.billing.runs import DuePayer, RunState
 from millicent.customers.types import BillingAccountFacts
 from millicent.kit.bulk import insert_frame
+from millicent.mediation.facts import ACCOUNT_BUCKETS
 
 BATCH_SIZE = 400
 
 
 def due_payers(facts: BillingFacts, *, through_ms: int) -> list[DuePayer]:
-    """Every payer's oldest cycle that has ended by `through_ms` and was not billed, by payer id."""
+    """Every payer's oldest cycle that has ended by `through_ms` and was not billed.
+
+    In the order of the lake, by account bucket and then by id: a batch then reads a sixteenth of the usage.
+    """
     payers = facts.payers(at_ms=through_ms - 1)
     billed = history.billed_until([payer.billing_account_id for payer in payers])
     due = []
-    for payer in sorted(payers, key=lambda each: each.billing_account_id):
+    for payer in sorted(payers, key=_lake_order):
         cycle = next_cycle(payer, billed_until_ms=billed.get(payer.billing_account_id))
         if cycle.until_ms <= through_ms:
             due.append(DuePayer(payer_id=payer.billing_account_id, cycle=cycle))
     return due
+
+
+def _lake_order(payer: BillingAccountFacts) -> tuple[int, int]:
+    return payer.billing_account_id % ACCOUNT_BUCKETS, payer.billing_account_id
 
 
 def next_cycle(payer: BillingAccountFacts, *, billed_until_ms: int | None) -> CycleSpan:

@@ -1,0 +1,237 @@
+"""How fast accounts are billed: from facts in the stores to committed lines, taxes and ledger entries."""
+
+import resource
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import polars as pl
+from django.db import connection
+
+from millicent.billing.services.release_bill_run import release_bill_run
+from millicent.billing.sources import StoredFacts
+from millicent.billing.types import ReleasedCatalogue
+from millicent.catalog.types import (
+    Allowance,
+    Catalogue,
+    Match,
+    Measure,
+    Offering,
+    Operator,
+    PriceCard,
+    RecurringPrice,
+    ServiceSpecification,
+    Slot,
+    Tariff,
+    TariffCalendar,
+    TariffRule,
+    Tax,
+    Zone,
+    ZoneMap,
+)
+from millicent.customers.services.open_billing_accounts import open_billing_accounts
+from millicent.customers.types import NewBillingAccount
+from millicent.kit.clock import to_ms
+from millicent.kit.lake import Lake
+from millicent.kit.models import Tenant
+from millicent.kit.tenancy import tenant_scope
+from millicent.mediation.facts import MONTH_COLUMN, USAGE_SCHEMA, USAGE_TABLE, months_of, with_bucket
+from millicent.rating.types import USAGE_COLUMNS
+from millicent.subscriptions.services.add_subscriptions import add_subscriptions
+from millicent.subscriptions.types import NewSubscription, SubscriptionStatus, SubscriptionVersion
+
+_CYCLE = datetime(2026, 10, 1, tzinfo=UTC)
+_THROUGH = datetime(2026, 11, 1, tzinfo=UTC)
+_EUR = 1_000_000_000
+_KINDS = ("mobile", "fixed", "data")
+_EMPTY = {"String": "", "Boolean": True, "Int64": 0, "UInt64": 0}
+
+
+def run(
+    *, accounts: int = 5_000, subscriptions: int = 3, events: int = 100, workers: int = 2, seed: int = 7
+) -> dict[str, object]:
+    """Bill `accounts` accounts once. `events` is per account, spread over its subscriptions.
+
+    Facts are prepared first and not counted; the clock runs from the call of the release to its last commit.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="millicent-bench-billing-"))
+    try:
+        tenant = Tenant.objects.create(code=f"bench-{secrets.token_hex(6)}", created_at=_CYCLE)
+        tenant_id = UUID(str(tenant.id))
+        facts = _facts(
+            tenant_id, folder=folder, accounts=accounts, subscriptions=subscriptions, events=events, seed=seed
+        )
+        _release(tenant_id, facts=facts, through=_CYCLE + timedelta(days=0), workers=1)  # nothing is due yet: warms up
+        started = time.perf_counter()
+        report = _release(tenant_id, facts=facts, through=_THROUGH, workers=workers)
+        seconds = time.perf_counter() - started
+        assert report is not None and report.bills == accounts, "every account gets its bill"
+        assert report.usage_in == accounts * events == report.usage_billed, "no usage is lost"
+        return {
+            "workload": {
+                "accounts": accounts,
+                "subscriptions_per_account": subscriptions,
+                "events_per_account": events,
+                "taxes": 2,
+                "workers": workers,
+            },
+            "accounts_per_second": int(accounts / seconds),
+            "seconds": round(seconds, 3),
+            "lines": report.lines,
+            "bills": report.bills,
+            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "limited_by": "computing lines in Python in the workers; the committer and PostgreSQL share the same cores",
+        }
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _release(tenant_id: UUID, *, facts: "BenchFacts", through: datetime, workers: int):  # type: ignore[no-untyped-def]
+    return release_bill_run(tenant_id=tenant_id, facts=facts, through=through, now=_THROUGH, workers=workers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchFacts(StoredFacts):
+    """Customers, subscriptions and usage from the stores; the catalogue from this file."""
+
+    def releases(self, *, known_until_ms: int) -> Sequence[ReleasedCatalogue]:
+        return [ReleasedCatalogue(number=1, effective_from_ms=0, catalogue=_catalogue())]
+
+
+def _facts(tenant_id: UUID, *, folder: Path, accounts: int, subscriptions: int, events: int, seed: int) -> BenchFacts:
+    lake = Lake(root=str(folder / "lake"))
+    connection.close()
+    with tenant_scope(tenant_id):
+        ids = _write_customers(accounts=accounts, subscriptions=subscriptions)
+    _write_usage(lake, ids=ids, subscriptions=subscriptions, events=events, seed=seed)
+    return BenchFacts(lake=lake)
+
+
+def _write_customers(*, accounts: int, subscriptions: int) -> dict[str, list[int]]:
+    """Account and subscription ids, subscriptions in the order of their accounts."""
+    opened_ms = to_ms(_CYCLE)
+    opened = open_billing_accounts(
+        [
+            NewBillingAccount(
+                code=f"B{number:07d}",
+                party_code=f"P{number:07d}",
+                party_name=f"Customer {number}",
+                currency="EUR",
+                zone="UTC",
+                opened_at_ms=opened_ms,
+                country="ES",
+            )
+            for number in range(accounts)
+        ],
+        now=_CYCLE,
+    )
+    added = add_subscriptions(
+        [
+            NewSubscription(
+                code=f"B{number:07d}-{place}",
+                account_code=f"B{number:07d}",
+                versions=(
+                    SubscriptionVersion(
+                        effective_from_ms=opened_ms,
+                        effective_until_ms=None,
+                        offering=_KINDS[place % len(_KINDS)],
+                        status=SubscriptionStatus.ACTIVE,
+                        recorded_at_ms=opened_ms,
+                    ),
+                ),
+            )
+            for number in range(accounts)
+            for place in range(subscriptions)
+        ],
+        now=_CYCLE,
+    )
+    return {"accounts": list(opened.values()), "subscriptions": list(added.values())}
+
+
+def _write_usage(lake: Lake, *, ids: dict[str, list[int]], subscriptions: int, events: int, seed: int) -> None:
+    """Calls spread over the month, over each account's subscriptions and over two zones."""
+    chance = np.random.default_rng(seed)
+    count = len(ids["accounts"]) * events
+    account = np.repeat(np.array(ids["accounts"], np.int64), events)
+    place = np.tile(np.arange(events) % subscriptions, len(ids["accounts"]))
+    subscription = np.array(ids["subscriptions"], np.int64)[np.arange(count) // events * subscriptions + place]
+    occurred = to_ms(_CYCLE) + chance.integers(0, 30 * 86_400, count) * 1000
+    known = pl.DataFrame(
+        {
+            "event_key_high": np.arange(count),
+            "event_key_low": np.arange(count),
+            "occurred_at_ms": occurred,
+            "received_at_ms": occurred,
+            "other_party": np.where(chance.integers(0, 2, count) == 0, "34910000000", "33140000000"),
+            "duration_ms": chance.integers(1, 600, count) * 1000,
+            "subscription_id": subscription,
+            "billing_account_id": account,
+        }
+    ).with_columns(service=pl.lit("voice"), direction=pl.lit("originating"), identifier_kind=pl.lit("msisdn"))
+    rows = known.with_columns(
+        pl.lit(_EMPTY[kind]).alias(name) for name, kind in USAGE_COLUMNS.items() if name not in known.columns
+    ).select(pl.col(name).cast(kind) for name, kind in USAGE_SCHEMA.items())
+    for sequence, (month, part) in enumerate(months_of(with_bucket(rows))):
+        lake.append(
+            USAGE_TABLE,
+            part.with_columns(pl.lit(month).alias(MONTH_COLUMN)),
+            writer="bench",
+            sequence=sequence,
+            partition_by=(MONTH_COLUMN,),
+        )
+
+
+def _catalogue() -> Catalogue:
+    zones = tuple(
+        Zone(code=code, names={"en": code}, prefixes=(prefix,)) for code, prefix in (("es", "34"), ("fr", "33"))
+    )
+    return Catalogue(
+        operator=Operator(code="bench", legal_name="Bench", country="ES", currency="EUR", zone="UTC"),
+        specifications={
+            "voice": ServiceSpecification(code="voice", names={"en": "Calls"}, measure=Measure.DURATION, unit="second")
+        },
+        calendars={"plain": TariffCalendar(code="plain", zone="UTC", bands=())},
+        zone_maps={"world": ZoneMap(code="world", zones=zones)},
+        network_zones={},
+        decks={},
+        tariffs={
+            "voice": Tariff(
+                code="voice",
+                names={"en": "Calls"},
+                currency="EUR",
+                calendar="plain",
+                rules=(_rule("es", 2), _rule("fr", 9)),
+            )
+        },
+        offerings={kind: _offering(kind) for kind in _KINDS},
+        discounts={},
+        taxes={"vat": _tax("vat", Fraction(21, 100)), "levy": _tax("levy", Fraction(1, 100))},
+        ledger_codes={"recurring": "revenue:recurring", "usage": "revenue:usage"},
+    )
+
+
+def _tax(code: str, rate: Fraction) -> Tax:
+    return Tax(code=code, names={"en": code}, jurisdiction="ES", categories=("standard",), rate=rate)
+
+
+def _rule(zone: str, cents: int) -> TariffRule:
+    slot = Slot(start_units=0, increment_units=1, amount_nanos=cents * _EUR // 100, per_units=60)
+    return TariffRule(
+        code=zone, match=Match(services=("voice",), zones=(f"world/{zone}",)), card=PriceCard(slots=(slot,))
+    )
+
+
+def _offering(kind: str) -> Offering:
+    fee = RecurringPrice(code=f"{kind}_fee", names={"en": f"{kind} fee"}, amount_nanos=20 * _EUR, currency="EUR")
+    minutes = Allowance(code="minutes", names={"en": "Minutes"}, match=Match(services=("voice",)), amount=3_600)
+    return Offering(
+        code=kind, names={"en": kind}, services=("voice",), tariff="voice", recurring=(fee,), allowances=(minutes,)
+    )

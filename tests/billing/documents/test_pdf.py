@@ -198,6 +198,13 @@ def test_any_text_at_all_can_be_printed(text):
     assert RENDERER.pdf(bill).startswith(b"%PDF-")
 
 
+def test_a_letter_that_no_font_has_costs_the_claim_of_pdf_ua_and_not_the_tags():
+    root = PdfReader(BytesIO(RENDERER.pdf(a_bill(payer=an_account(party_name="日本"))))).root_object
+
+    assert "/StructTreeRoot" in root
+    assert b"pdfuaid:part" not in root["/Metadata"].get_data()
+
+
 def test_a_word_longer_than_a_line_stays_on_the_page():
     page = PdfReader(BytesIO(RENDERER.pdf(a_bill(payer=an_account(party_name="x" * 300))))).pages[0]
     ends: list[float] = []

@@ -60,7 +60,7 @@ def test_refused_rows_of_decks_are_counted_and_written_out(folder, tmp_path):
 
     (deck,) = json.loads(answer.stdout)["decks"]
     assert (deck["rows_in"], deck["accepted"], deck["refused"], deck["reasons"]) == (2, 1, 1, {"missing rate": 1})
-    assert out.read_text() == "deck,row,prefix,reason,detail\ndeck,3,34,missing rate,\"\"\n"
+    assert out.read_text() == 'deck,row,prefix,reason,detail\ndeck,3,34,missing rate,""\n'
 
 
 def test_the_schema_is_one_json_document():

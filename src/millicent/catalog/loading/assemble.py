@@ -1,6 +1,6 @@
 """All documents of a folder, in the order in which they lean on each other, to one Catalogue."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from millicent.catalog.decks.types import DeckReport
@@ -31,9 +31,6 @@ class Documents:
 
     def of(self, kind: str) -> list[Section]:
         return self.by_kind.get(kind, [])
-
-    def only(self, kind: str) -> Iterator[Section]:
-        return iter(self.of(kind))
 
 
 def gather(reading: Reading) -> Documents:

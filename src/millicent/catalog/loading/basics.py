@@ -1,10 +1,9 @@
 """The small rooms: operator, specifications, networks, taxes, ledger codes, discounts."""
 
 from millicent.catalog.loading.matching import Specifications
-from millicent.catalog.loading.reading import Reading, Section
+from millicent.catalog.loading.reading import Section
 from millicent.catalog.loading.scopes import read_scope
 from millicent.catalog.types import Discount, Measure, NetworkZone, Operator, ServiceSpecification, Tax
-from millicent.kit.money import nanos_per_unit
 from millicent.kit.rounding import RoundingMode
 
 
@@ -137,8 +136,3 @@ def _read_discount(code: str, section: Section) -> Discount:
         valid_from_ms=valid.instant_ms("from", zone=section.reading.zone),
         valid_until_ms=valid.instant_ms("until", zone=section.reading.zone),
     )
-
-
-def smallest_price_decimals(reading: Reading, currency: str) -> int:
-    """How many digits after the point a currency's amounts can hold."""
-    return len(str(nanos_per_unit(currency))) - 1

@@ -6,7 +6,6 @@ fault at its place and a harmless stand-in, so that one pass finds everything. A
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from difflib import get_close_matches
 from enum import Enum
 from fractions import Fraction
@@ -192,10 +191,6 @@ class Section:
     def fraction(self, key: str, default: Fraction = Fraction(0)) -> Fraction:
         return self.parsed(key, units.parse_fraction, default=default)
 
-    def day(self, key: str) -> date | None:
-        nothing: date | None = None
-        return self.parsed(key, units.parse_date, default=nothing)
-
     def instant_ms(self, key: str, *, zone: str) -> int | None:
         nothing: int | None = None
         place = self.time_zone(zone)
@@ -225,10 +220,6 @@ class Section:
     def entries(self) -> "list[tuple[str, Section]]":
         """A mapping of code to mapping, each as a section."""
         return [(code, Section(node=node, reading=self.reading)) for code, node in self.node.fields.items()]
-
-    def code(self, kind: str) -> str:
-        """The code of this thing. It was declared before anything was read: see `declare_all`."""
-        return self.text("code")
 
     def refer(self, kind: str, key: str, default: str = "") -> str:
         if not self.has(key):

@@ -16,7 +16,14 @@ import numpy as np
 
 from millicent.kit.errors import Outage
 from millicent.kit.kernels import Bools, Int64s, UInt64s
-from millicent.mediation.kernel.keys import WORDS_PER_BLOCK, add_to_filter, ask_filter, find_in_run, mark_repeats
+from millicent.mediation.kernel.keys import (
+    WORDS_PER_BLOCK,
+    add_to_filter,
+    ask_filter,
+    find_in_run,
+    mark_repeats,
+    merge_two,
+)
 
 BYTES_PER_KEY = 16
 LARGEST_RUN = 1 << 25  # 32 million keys, 512 MiB: what is mapped at a time
@@ -252,10 +259,14 @@ def _interleaved(high: UInt64s, low: UInt64s) -> UInt64s:
 
 
 def _merged(parts: Sequence[UInt64s]) -> UInt64s:
-    together = np.concatenate(parts)
-    high, low = np.ascontiguousarray(together[0::2]), np.ascontiguousarray(together[1::2])
-    order = _by_both_halves(np.argsort(high, kind="stable"), high=high, low=low)
-    return _interleaved(high[order], low[order])
+    """Merge sorted keys, two and two."""
+    waiting = list(parts)
+    while len(waiting) > 1:
+        first, second = waiting.pop(0), waiting.pop(0)
+        merged = np.empty(len(first) + len(second), np.uint64)
+        merge_two(first, second, merged)
+        waiting.append(merged)
+    return waiting[0]
 
 
 def _by_both_halves(order: Int64s, *, high: UInt64s, low: UInt64s) -> Int64s:

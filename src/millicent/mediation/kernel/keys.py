@@ -102,3 +102,23 @@ def find_in_run(
                 ceiling = middle
         if floor < length and run[2 * floor] == high[row] and run[2 * floor + 1] == low[row]:
             found[row] = True
+
+
+@kernel
+def merge_two(
+    first: UInt64s,  # [a * 2] rising keys: high, low, high, low, ...
+    second: UInt64s,  # [b * 2]
+    merged: UInt64s,  # [(a + b) * 2] written
+) -> None:
+    """Merge two sorted runs of keys into one."""
+    left, right = 0, 0
+    for place in range(0, merged.shape[0], 2):
+        takes_left = right >= second.shape[0] or (
+            left < first.shape[0] and not _precedes(second, right // 2, first[left], first[left + 1])
+        )
+        if takes_left:
+            merged[place], merged[place + 1] = first[left], first[left + 1]
+            left += 2
+        else:
+            merged[place], merged[place + 1] = second[right], second[right + 1]
+            right += 2

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from uuid import UUID
 
+import polars as pl
+
 from millicent.billing.models import BillRun, ParkedAccount
 from millicent.billing.rules.comparison import PreviousBill
 from millicent.billing.rules.cycles import CycleSpan
 from millicent.billing.runs import DuePayer, Parked, RunReport, RunState
-from millicent.kit.bulk import read_rows
+from millicent.kit.bulk import read_frame, read_rows
 from millicent.rating.types import Reason
 
 
@@ -135,3 +137,19 @@ def previous_bills(payer_ids: Iterable[int]) -> dict[tuple[int, str], PreviousBi
             total_nanos=total, net_by_kind={kind: net for *_, kind, net in kinds if kind}
         )
     return found
+
+
+def billed_totals() -> list[tuple[str, int, int, int]]:
+    """Sums over all issued bills: (currency, net, tax, total), in nanos."""
+    query = (
+        "SELECT currency, sum(net_nanos)::numeric, sum(tax_nanos)::numeric, sum(total_nanos)::numeric "
+        "FROM billing_bill GROUP BY currency ORDER BY currency"
+    )
+    return [(currency, int(net), int(tax), int(total)) for currency, net, tax, total in read_rows(query)]
+
+
+def billed_cycles() -> pl.DataFrame:
+    """Every billed cycle: payer_id, cycle_from_ms, cycle_until_ms, and until when its facts were known."""
+    names = ("payer_id", "cycle_from_ms", "cycle_until_ms", "known_until_ms")
+    query = f"SELECT {', '.join(names)} FROM billing_billed_cycle"  # noqa: S608 - names from the line above
+    return read_frame(query, schema=dict.fromkeys(names, pl.Int64))

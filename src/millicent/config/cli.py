@@ -35,6 +35,7 @@ COMMANDS = {
     "explain": ("explain", "Say why a charge is what it is, step by step."),
     "bill": ("bill", "Rehearse, release and show bills."),
     "ledger": ("ledger", "Trial balance, entries, and proof of the hash chain."),
+    "assurance": ("assurance", "Follow every record and every cent through the stages."),
     "bench": ("bench", "Measure rating, mediation and billing on this machine."),
     "docs": ("docs", "Write the reference pages from the code."),
 }

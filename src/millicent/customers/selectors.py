@@ -113,6 +113,15 @@ def billing_account_ids(*, codes: Iterable[str]) -> dict[str, int]:
     )
 
 
+def payers_of_accounts() -> pl.DataFrame:
+    """billing_account_id, payer_id of every account, by its latest terms."""
+    query = (
+        "SELECT billing_account_id, payer_id FROM customers_billingaccountterms "
+        "WHERE superseded_at_ms IS NULL AND effective_until_ms IS NULL"
+    )
+    return read_frame(query, schema={"billing_account_id": pl.Int64, "payer_id": pl.Int64})
+
+
 def account_places(*, codes: Iterable[str]) -> pl.DataFrame:
     """account_code, zone, currency of these accounts: what a date or an amount of theirs is read by."""
     schema = {"account_code": pl.String, "zone": pl.String, "currency": pl.String}

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from millicent.billing.types import Bill
+from millicent.config.commands.bill_document import document
 from millicent.config.output import JSON_OPTION, progress, say, show_json, show_record, show_table
 from millicent.config.settings import settings
 from millicent.config.setup import open_stores, tenant_id_of, tenant_lake, tenant_work
@@ -15,6 +16,7 @@ from millicent.kit.errors import BadInput
 from millicent.kit.money import format_plain
 
 app = typer.Typer(no_args_is_help=True, help="Rehearse, release and show bills.")
+app.command("document")(document)
 
 THROUGH_OPTION = typer.Option(
     "", "--through", help="Bill cycles that ended by the start of this day (YYYY-MM-DD). Default: now."

@@ -1,0 +1,177 @@
+"""What lowers a bill and what is added to it."""
+
+from fractions import Fraction
+
+from tests.billing.builders import (
+    EUR,
+    a_call,
+    a_fee,
+    a_subscription,
+    a_tax,
+    a_version,
+    an_account,
+    an_offering,
+    at,
+    facts,
+)
+
+from millicent.catalog.types import ChargeKind, ChargeScope, Commitment, Discount
+from millicent.customers.types import TaxExemption
+
+VAT = a_tax("vat_es", Fraction(21, 100))
+
+
+def one_fee(amount_nanos=10 * EUR, **changes):
+    return an_offering("plan", recurring=(a_fee(amount_nanos, in_advance=False),), **changes)
+
+
+def test_a_tax_on_a_tax_sees_the_rounded_amount_below_it(open_office):
+    levy = a_tax("levy", Fraction(1, 100), on_top_of=("vat_es",))
+    office = open_office(facts(one_fee(), taxes=(levy, VAT)))
+
+    office.release_month(10)
+
+    assert office.taxes() == [("vat_es", 10_00, 2_10, ""), ("levy", 12_10, 12, "")]
+
+
+def test_a_price_that_holds_its_tax_is_split_without_losing_a_cent(open_office):
+    office = open_office(facts(one_fee(9_990_000_000), taxes=(a_tax("vat_es", Fraction(21, 100), inclusive=True),)))
+
+    office.release_month(10)
+
+    assert office.totals() == [("A-2026-000001", "EUR", 8_26, 1_73, 9_99)]
+
+
+def test_a_business_abroad_accounts_for_the_tax_itself(open_office):
+    abroad = an_account(country="FR", is_business=True, tax_number="FR123")
+    vat_fr = a_tax("vat_fr", Fraction(20, 100), jurisdiction="FR", reverse_charge=True)
+    office = open_office(facts(one_fee(), accounts=[abroad], taxes=(VAT, vat_fr)))
+
+    office.release_month(10)
+
+    assert office.taxes() == [("vat_fr", 10_00, 0, "reverse_charge")]
+    assert office.totals() == [("A-2026-000001", "EUR", 10_00, 0, 10_00)]
+
+
+def test_a_certificate_lifts_the_tax_while_it_is_valid(open_office):
+    certificate = TaxExemption(
+        kind="government",
+        jurisdiction="ES",
+        certificate="G-7",
+        effective_from_ms=at(2026, 9, 1),
+        effective_until_ms=at(2026, 10, 15),
+    )
+    lifted = a_tax("vat_es", Fraction(21, 100), exemption_kinds=("government",))
+    office = open_office(facts(one_fee(), accounts=[an_account(tax_exemptions=(certificate,))], taxes=(lifted,)))
+
+    office.release_month(10)
+    assert office.taxes() == [("vat_es", 10_00, 0, "exempt:G-7")]
+
+    office.release_month(11)
+    assert office.taxes() == [("vat_es", 10_00, 2_10, "")]
+
+
+def test_tax_is_rounded_once_for_the_bill_or_on_each_line_as_the_tax_says(open_office):
+    two = an_offering(
+        "plan",
+        recurring=(
+            a_fee(1_070_000_000, code="one", in_advance=False),
+            a_fee(1_070_000_000, code="two", in_advance=False),
+        ),
+    )
+    once = open_office(facts(two, taxes=(VAT,)))
+    once.release_month(10)
+
+    assert once.taxes() == [("vat_es", 2_14, 45, "")]
+
+
+def test_tax_by_line_rounds_each_line(open_office):
+    two = an_offering(
+        "plan",
+        recurring=(
+            a_fee(1_070_000_000, code="one", in_advance=False),
+            a_fee(1_070_000_000, code="two", in_advance=False),
+        ),
+    )
+    office = open_office(facts(two, taxes=(a_tax("vat_es", Fraction(21, 100), per_line=True),)))
+
+    office.release_month(10)
+
+    assert office.taxes() == [("vat_es", 2_14, 44, "")]
+
+
+def test_a_coupon_lasts_its_cycles_and_no_longer(open_office):
+    coupon = Discount(
+        code="HELLO",
+        names={"en": "Welcome"},
+        scope=ChargeScope(),
+        fraction=Fraction(1, 5),
+        duration_cycles=2,
+        coupon=True,
+    )
+    office = open_office(
+        facts(
+            one_fee(),
+            subscriptions=[a_subscription(a_version(at(2026, 9, 1), coupons=("HELLO",)))],
+            discounts=(coupon,),
+        )
+    )
+
+    for month in (10, 11, 12):
+        office.release_month(month)
+
+    assert [total for *_, total in office.totals()] == [8_00, 8_00, 10_00]
+
+
+def test_discounts_work_one_after_the_other_and_tax_follows_what_they_lower(open_office):
+    percent = Discount(
+        code="p", names={"en": "Ten per cent"}, scope=ChargeScope(), fraction=Fraction(1, 10), priority=1
+    )
+    fixed = Discount(
+        code="f", names={"en": "Two euro"}, scope=ChargeScope(), fixed_nanos=2 * EUR, currency="EUR", priority=0
+    )
+    office = open_office(facts(one_fee(discounts=(percent, fixed)), taxes=(VAT,)))
+
+    office.release_month(10)
+
+    assert [line for line in office.lines() if line[0] == "discount"] == [
+        ("discount", "Two euro", -2_00),
+        ("discount", "Ten per cent", -80),
+    ]
+    assert office.taxes() == [("vat_es", 7_20, 1_51, "")]
+
+
+def test_a_discount_on_usage_has_a_cap_and_needs_its_minimum(open_office):
+    scope = ChargeScope(kinds=(ChargeKind.USAGE,))
+    capped = Discount(
+        code="c", names={"en": "Half"}, scope=scope, fraction=Fraction(1, 2), cap_nanos=EUR, currency="EUR",
+        minimum_spend_nanos=2 * EUR,
+    )  # fmt: skip
+    office = open_office(
+        facts(
+            an_offering("plan", tariff="voice", discounts=(capped,)),
+            calls=(a_call(at(2026, 9, 10, 12), seconds=3000), a_call(at(2026, 10, 10, 12), seconds=600)),
+        )
+    )
+
+    office.release_month(10)
+    assert office.lines() == [("usage", "Calls, Spain", 3_00), ("discount", "Half", -1_00)]
+
+    office.release_month(11)
+    assert office.lines() == [("usage", "Calls, Spain", 60)]
+
+
+def test_a_minimum_spend_is_trued_up_and_a_maximum_is_given_back(open_office):
+    least = Commitment(code="least", names={"en": "Minimum"}, currency="EUR", minimum_nanos=25 * EUR)
+    office = open_office(facts(one_fee(commitments=(least,))))
+    office.release_month(10)
+    assert office.lines() == [("recurring", "monthly_fee", 10_00), ("commitment", "Minimum", 15_00)]
+
+
+def test_a_maximum_spend_is_given_back(open_office):
+    most = Commitment(code="most", names={"en": "Ceiling"}, currency="EUR", maximum_nanos=4 * EUR)
+    office = open_office(facts(one_fee(commitments=(most,))))
+
+    office.release_month(10)
+
+    assert office.lines() == [("recurring", "monthly_fee", 10_00), ("commitment", "Ceiling", -6_00)]

@@ -15,7 +15,7 @@ FILES = st.lists(st.lists(RECORDS, min_size=1, max_size=8), min_size=1, max_size
 
 def written(number, kind):
     if kind == BROKEN:
-        return f"broken {number}"
+        return f"{{broken {number}"
     said = {STRANGER: {"who": "carol"}, NEGATIVE: {"duration_ms": -1}}.get(kind, {})
     return a_call(f"{number}", **said)
 

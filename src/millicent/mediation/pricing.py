@@ -34,6 +34,14 @@ def list_price_in_force() -> ListPrice | None:
     return list_price
 
 
+def services_on_sale() -> frozenset[str] | None:
+    """Service codes that any release knows: others are suspended. None while nothing was released."""
+    known = releases()
+    if not known:
+        return None
+    return frozenset(code for each in known for code in catalogue_of(each.number).specifications)
+
+
 def holding_frame(plans: pl.DataFrame, *, segments: pl.DataFrame, tariffs: dict[str, str]) -> pl.DataFrame:
     """Which tariff prices whose usage when (rating.types.HOLDING_COLUMNS)."""
     held = plans.join(segments, on="billing_account_id", how="left").with_columns(

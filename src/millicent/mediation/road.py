@@ -1,13 +1,13 @@
 """Everything the records of one source meet on their way, read once at the start of a batch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from millicent.mediation.directory import SubscriberDirectory, build_directory
 from millicent.mediation.errors import UnknownSource
 from millicent.mediation.key_index import KeyIndex, KeyRun
 from millicent.mediation.models import EventKeyRun, UsageSource
-from millicent.mediation.pricing import list_price_in_force
+from millicent.mediation.pricing import list_price_in_force, services_on_sale
 from millicent.mediation.refine import ListPrice, Surroundings
 from millicent.mediation.rules.declaration import CollectionRules, collection_rules_from
 from millicent.mediation.rules.numbering import DialPlan, dial_plan_from
@@ -38,6 +38,7 @@ class Road:
     directory: SubscriberDirectory
     list_price: ListPrice | None
     index: KeyIndex
+    known_services: Set[str] | None = None
 
     def surroundings(self, *, batch_id: int, received_at_ms: int) -> Surroundings:
         return Surroundings(
@@ -49,6 +50,7 @@ class Road:
             dial_plan=self.source.dial_plan,
             directory=self.directory,
             list_price=self.list_price,
+            known_services=self.known_services,
         )
 
 
@@ -78,6 +80,7 @@ def prepare_road(source: SourceFacts, stores: MediationStores) -> Road:
         directory=build_directory(identifier_frame()),
         list_price=list_price_in_force(),
         index=open_key_index(source.family, stores=stores),
+        known_services=services_on_sale(),
     )
 
 

@@ -148,7 +148,7 @@ def _worth_a_look(stories: Sequence[Story]) -> Iterator[tuple[BillSummary, str]]
     ]
     for why, codes in wanted:
         candidates = [code for code in codes if code in last and code not in taken]
-        candidates.sort(key=lambda code: accounts[code].language in languages)
+        candidates.sort(key=lambda code: (accounts[code].cycle.day != 1, accounts[code].language in languages))
         if candidates:
             taken.add(candidates[0])
             languages.add(accounts[candidates[0]].language)

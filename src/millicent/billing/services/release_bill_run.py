@@ -1,6 +1,5 @@
 """Release bills: compute in as many processes as there are cores, issue in one order."""
 
-import gc
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -125,7 +124,7 @@ def _prepared(
             yield _compute(order, run_id=run.id, facts=facts, most_lines=most_lines)
         return
     context = multiprocessing.get_context("spawn")  # a fork would share the parent's connections and threads
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=django.setup) as pool:
         left = iter(orders)
         ahead: list[Future[PreparedBatch]] = []
         try:
@@ -139,13 +138,6 @@ def _prepared(
         finally:
             for future in ahead:
                 future.cancel()
-
-
-def _start_worker() -> None:
-    """A worker makes many short-lived values and no circles: the collector looks seldom, and not at what is loaded."""
-    django.setup()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
 
 
 _PRICINGS: dict[tuple[UUID, int], Pricing] = {}

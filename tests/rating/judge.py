@@ -303,7 +303,7 @@ class Judge:
             nowhere = usage.number and zoned and not any_zone_matches(self.catalogue, self.tariff, usage.number)
             raise Refused("NO_DESTINATION" if nowhere else "NO_RULE")
         verdict.rule, verdict.zone = first[0], first[1]
-        buckets = [bucket for bucket in self._candidates(usage, AllowanceKind.UNITS)]
+        buckets = self._candidates(usage, AllowanceKind.UNITS)
 
         def at(second: int):
             found = rule_in_force(self.catalogue, self.tariff, usage, usage.instant_ms + 1000 * second)

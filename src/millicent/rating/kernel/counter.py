@@ -7,6 +7,8 @@ from millicent.rating.kernel.splice import spliced
 @spliced
 def counter_place(charges: Charges, row: int, counter: int, state: State) -> int:
     """Where the counter of this usage's owner stands, or NOTHING when nobody keeps it."""
+    if charges.counter_owner[row, 0] < 0:  # list prices: no counter is kept at all
+        return NOTHING
     owner = charges.counter_owner[row, state.counter_scope[counter]]
     return NOTHING if owner < 0 else state.counter_first[counter] + owner
 

@@ -240,7 +240,7 @@ def price_charge(
             answers.case[row] = case
             answers.unserved_units[row] = unserved
             asked = charges.number_digits[row] != 0 and prices.tariff[tariff, TARIFF_HAS_ZONES]
-            if reason == _NO_RULE and asked and not reaches_a_zone(prefixes, prices, tariff, node):
+            if reason == _NO_RULE and case < 0 and asked and not reaches_a_zone(prefixes, prices, tariff, node):
                 return _NO_DESTINATION
         if reason != _PRICED:
             return reason

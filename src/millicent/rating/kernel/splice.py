@@ -1,8 +1,8 @@
 """How the pricing loop is compiled: its leaves are spliced in, and no references are counted.
 
-The tables travel as named tuples. A real call would copy the whole tuple and count a reference to every array in it, and
-so would every look into one: measured, the counting alone cost six times the pricing. Nothing in the loop allocates, so
-nothing in it needs counting.
+The tables travel as named tuples. A real call would copy the whole tuple and count a reference to every array in it,
+and so would every look into one: measured, the counting alone cost six times the pricing. Nothing in the loop
+allocates, so nothing in it needs counting.
 """
 
 from collections.abc import Callable
@@ -22,5 +22,6 @@ def spliced(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answ
 
 def uncounted(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """A kernel that allocates nothing: compiled and cached as `kit.kernels.kernel`, without reference counting."""
-    compiled: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", _nrt=False)(function)
+    options: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+    compiled: Any = numba.njit(cache=True, nogil=True, boundscheck=False, **options)(function)
     return cast(Callable[Parameters, Answer], compiled)

@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from millicent.kit.kernels import Int64s
-from millicent.rating.kernel.arrays import LARGEST
 from millicent.rating.program import TariffProgram
-from millicent.rating.services.charge_rows import Call, charges_of, order_of, prepare
-from millicent.rating.services.open_state import Counters, open_counters, order_candidates, state_arrays
+from millicent.rating.services.charge_rows import Call, prepare
+from millicent.rating.services.open_state import Counters, open_counters
 from millicent.rating.services.rated_frame import draw_frame, finish, rated_frame
-from millicent.rating.services.run_kernel import empty_answers, no_state, run_kernel
+from millicent.rating.services.run_kernel import empty_answers, run_kernel
+from millicent.rating.services.stages import stages
 from millicent.rating.types import COUNTER_COLUMNS, DRAW_COLUMNS, GRANT_COLUMNS, HOLDING_COLUMNS
 
 # (effective from, release number, program), in any order. The release in force when a usage began prices it.
@@ -46,9 +45,9 @@ def price_usage(
     Buckets and counters move in the order of (occurred_at_ms, event key). A usage that cannot be priced has a Reason in
     its row, an amount of zero, and moves nothing. The frames given are not changed.
     """
-    call = prepare(programs=programs, usage=usage, holdings=_typed(holdings, HOLDING_COLUMNS))
-    before = _typed(grants, GRANT_COLUMNS)
-    counted = _typed(counters, COUNTER_COLUMNS)
+    call = prepare(programs=programs, usage=usage, holdings=typed_frame(holdings, HOLDING_COLUMNS))
+    before = typed_frame(grants, GRANT_COLUMNS)
+    counted = typed_frame(counters, COUNTER_COLUMNS)
     opened = open_counters(
         counters=counted, owners=call.owners, programs=_programs(programs), parties=call.legs.parties[1:]
     )
@@ -64,11 +63,11 @@ def price_usage(
 
 def price_stateless(*, programs: Programs, usage: pl.DataFrame, holdings: pl.DataFrame) -> pl.DataFrame:
     """List prices: no allowance serves, every accumulated tier begins at nothing. RATED_COLUMNS."""
-    call = prepare(programs=programs, usage=usage, holdings=_typed(holdings, HOLDING_COLUMNS))
+    call = prepare(programs=programs, usage=usage, holdings=typed_frame(holdings, HOLDING_COLUMNS))
     return _price(call, programs=programs, grants=None, remaining=None, counters=None)[0]
 
 
-def _typed(frame: pl.DataFrame | None, columns: Mapping[str, str]) -> pl.DataFrame:
+def typed_frame(frame: pl.DataFrame | None, columns: Mapping[str, str]) -> pl.DataFrame:
     """The columns asked for, with their types; an empty frame for none."""
     if frame is None:
         return empty_frame(columns)
@@ -88,39 +87,18 @@ def _price(
     counters: Counters | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Run each release over the usage that began under it, oldest first: the state passes from one to the next."""
-    stateful = grants is not None and remaining is not None and counters is not None
     rated, draws = [], []
-    if stateful:
-        assert grants is not None
-        first, bucket = order_candidates(grants=grants, owners=call.owners, programs=_programs(programs))
-        taken = np.zeros(len(bucket), np.int64)
-        shared = any(scope != "subscription" for scope in grants["scope"].unique().to_list())
-    releases = sorted(programs, key=lambda release: release[0])
-    ends = [start for start, _, _ in releases[1:]] + [LARGEST]
-    for (start, number, program), end in zip(releases, ends, strict=True):
-        rows = call.rows_between(start, end)
-        if not len(rows):
-            continue
-        charges = charges_of(call, rows=rows, program=program, stateful=stateful)
-        answers = empty_answers(len(rows), draws=2 * len(rows) if stateful and len(bucket) else 0)
-        answers.reason[:] = charges.reason
-        if stateful:
-            assert grants is not None and remaining is not None and counters is not None
-            state = state_arrays(
-                grants=grants,
-                remaining=remaining,
-                candidate_first=first,
-                candidate_bucket=bucket,
-                candidate_taken=taken,
-                counters=counters,
-                program=program,
-            )
-            order = order_of(call, rows=rows, program=program, shared=shared)
-        else:
-            state, order = no_state(), np.arange(len(rows))
-        answers = run_kernel(program=program, charges=charges.arrays, state=state, answers=answers, order=order)
-        rated.append(rated_frame(call, rows=rows, program=program, charges=charges, answers=answers, release=number))
-        if stateful:
-            assert grants is not None
-            draws.append(draw_frame(call, rows=rows, answers=answers, grants=grants))
+    for stage in stages(call, programs=programs, grants=grants, remaining=remaining, counters=counters):
+        answers = empty_answers(len(stage.rows), draws=len(stage.state.candidate_bucket))
+        answers.reason[:] = stage.charges.reason
+        answers = run_kernel(
+            program=stage.program,
+            charges=stage.charges.arrays,
+            state=stage.state,
+            answers=answers,
+            order=stage.order,
+        )
+        rated.append(rated_frame(stage, answers))
+        if grants is not None:
+            draws.append(draw_frame(call, rows=stage.rows, answers=answers, grants=grants))
     return finish(call, rated), pl.concat(draws) if draws else empty_frame(DRAW_COLUMNS)

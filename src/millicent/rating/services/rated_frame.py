@@ -17,9 +17,9 @@ from millicent.rating.kernel.arrays import (
     NOTHING,
     Answers,
 )
-from millicent.rating.program import TariffProgram
-from millicent.rating.services.charge_rows import Call, ProgramCharges
+from millicent.rating.services.charge_rows import Call
 from millicent.rating.services.legs import margins
+from millicent.rating.services.stages import Stage
 from millicent.rating.types import DRAW_COLUMNS, RATED_COLUMNS, Reason
 
 
@@ -28,10 +28,9 @@ def named(names: Sequence[str], numbers: Int32s | Int64s) -> pl.Series:
     return pl.Series([*names, ""], dtype=pl.String).gather(np.where(numbers == NOTHING, len(names), numbers))
 
 
-def rated_frame(
-    call: Call, *, rows: Int64s, program: TariffProgram, charges: ProgramCharges, answers: Answers, release: int
-) -> pl.DataFrame:
+def rated_frame(stage: Stage, answers: Answers) -> pl.DataFrame:
     """The charges of one release, with `row` to put them in order."""
+    program, charges, rows = stage.program, stage.charges, stage.rows
     case = program.selector.arrays().case
     in_force = answers.case >= 0
     place = np.maximum(answers.case, 0)
@@ -50,7 +49,7 @@ def rated_frame(
             "unserved_units": answers.unserved_units,
             "throttled": answers.throttled.astype(np.bool_),
             "reason": answers.reason.astype(np.int16),
-            "catalog_release": np.full(len(rows), release, np.int32),
+            "catalog_release": np.full(len(rows), stage.release, np.int32),
         }
     )
 

@@ -119,7 +119,8 @@ def class_fits(catalogue: Catalogue, match: Match, usage: Usage) -> bool:
             return False
     if match.origin_zones:
         wanted = {name for name, _ in zones_of(catalogue, match.origin_zones)}
-        if not (home_zones(catalogue, usage.origin) & wanted):
+        calling = usage.origin or (usage.number if usage.direction == "terminating" else "")
+        if not (home_zones(catalogue, calling) & wanted):
             return False
     return all(usage.attributes.get(name, "") in values for name, values in match.attributes.items())
 

@@ -2,13 +2,19 @@
 
 from millicent.rating.compile.catalogue import compile_catalogue
 from millicent.rating.program import TariffProgram
+from millicent.rating.services.price_interim import price_interim
 from millicent.rating.services.price_usage import Priced, Programs, price_stateless, price_usage
+from millicent.rating.services.trace_usage import TracedCharge, UsageNotFound, trace_usage
 
 __all__ = [
     "Priced",
     "Programs",
     "TariffProgram",
+    "TracedCharge",
+    "UsageNotFound",
     "compile_catalogue",
+    "price_interim",
     "price_stateless",
     "price_usage",
+    "trace_usage",
 ]

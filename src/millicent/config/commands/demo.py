@@ -28,8 +28,7 @@ def demo(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """An operator, its customers, a month of records in every format, and the bills that follow. Repeat it: quick."""
-    os.environ.setdefault("MILLICENT_HOME", str(HOME.resolve()))
-    settings.cache_clear()
+    _choose_home()
     from millicent.config.setup import open_stores, tenant_id_of
 
     say(f"The demo lives in {settings().home_path} and its seed is {seed}. First start takes a moment.")
@@ -46,6 +45,17 @@ def demo(
     summary = _live_through(tenant_id_of(settings().tenant), plan=plan, as_json=as_json)
     if as_json:
         show_json(summary)
+
+
+def _choose_home() -> None:
+    """A home of its own unless one was chosen; compiled kernels are cached there too."""
+    if "MILLICENT_HOME" in os.environ:
+        return
+    usual = str(settings().kernel_cache_path)
+    os.environ["MILLICENT_HOME"] = str(HOME.resolve())
+    settings.cache_clear()
+    if os.environ.get("NUMBA_CACHE_DIR") == usual:
+        os.environ["NUMBA_CACHE_DIR"] = str(settings().kernel_cache_path)
 
 
 def _live_through(tenant_id: "UUID", *, plan: "DemoPlan", as_json: bool) -> dict[str, Any]:

@@ -74,8 +74,9 @@ def _part(traced: TracedCharge, values: list[int], denominator: int) -> Step:
 def _case(traced: TracedCharge, values: list[int], denominator: int) -> Step:
     program = traced.stage.program
     case = program.selector.arrays().case[values[0]]
-    zone = int(case[CASE_ZONE])
-    rule = program.rule_names[int(case[CASE_RULE])]
+    number = int(case[CASE_RULE])
+    zone = int(case[CASE_ZONE]) if case[CASE_ZONE] != NOTHING else program.zone_of(rule=number, zone_set=values[3])
+    rule = program.rule_names[number]
     return {
         "step": "rule",
         "rule": rule,

@@ -29,12 +29,20 @@ class TariffProgram:
     rule_names: Sequence[str]  # rule number -> code; "deck/<deck code>" for the rows of a deck
     rule_tariffs: Sequence[str]
     zone_names: Sequence[str]  # zone number -> "map/zone", or a deck's own name for a destination
+    rule_zones: Mapping[int, Sequence[int]]  # rule number -> zones it asks for, in the order it names them
     allowances: Sequence[CompiledAllowance]
     allowance_numbers: Mapping[str, int]  # "offering/allowance" -> row
     counters: Sequence[tuple[str, str]]  # (counter, CounterScope value)
     supplier_tariffs: Mapping[str, str]
     reseller_tariffs: Mapping[str, str]
     asks_origin: bool  # some rule or allowance looks at the zone of the calling number
+
+    def zone_of(self, *, rule: int, zone_set: int) -> int:
+        """The zone by which a rule was found at a prefix: the first it names of those that stand there; -1 for none."""
+        if zone_set < 0:
+            return -1
+        standing = self.selector.zones.zone_sets[zone_set]
+        return next((zone for zone in self.rule_zones.get(rule, ()) if zone in standing), -1)
 
     @property
     def boundaries_ms(self) -> Int64s:

@@ -57,19 +57,19 @@ class CardTables:
             (
                 first_slot,
                 len(slots),
-                first_step,
                 len(self.step) - first_step,
-                card.ladder.package_units if card.ladder and card.ladder.model is TierModel.PACKAGE else 0,
-                self.counters.of((card.ladder.counter, card.ladder.scope)) if card.ladder else 0,
+                int(_is_plain(card)),
                 connect.amount,
                 connect.per,
+                first_step,
+                card.ladder.package_units if card.ladder and card.ladder.model is TierModel.PACKAGE else 0,
+                self.counters.of((card.ladder.counter, card.ladder.scope)) if card.ladder else 0,
                 exact_amount(card.unanswered_nanos, where=where),
                 card.minimum_units,
                 exact_amount(card.minimum_charge_nanos, where=where, absent=SMALLEST),
                 exact_amount(card.maximum_charge_nanos, where=where, absent=LARGEST),
                 int(card.maximum_limits_quantity and card.maximum_charge_nanos is not None),
                 *share,
-                int(_is_plain(card)),
             )
         )
         return row, frozenset(denominators)
@@ -105,8 +105,14 @@ class CardTables:
 
 
 def _is_plain(card: PriceCard) -> bool:
-    """Whether slots are all there is: the loop then asks the card for nothing else."""
-    return card == PriceCard(slots=card.slots, discount=card.discount, unanswered_nanos=card.unanswered_nanos)
+    """Whether slots and a connect fee are all there is: the loop then asks the card for nothing else."""
+    return card == PriceCard(
+        slots=card.slots,
+        connect_nanos=card.connect_nanos,
+        discount=card.discount,
+        unanswered_nanos=card.unanswered_nanos,
+        cost_floor_nanos_per_unit=card.cost_floor_nanos_per_unit,
+    )
 
 
 def _refuse_unsound(card: PriceCard, *, where: str) -> None:

@@ -40,6 +40,7 @@ class _Builder:
     zone_names: Names[str]
     decks: dict[str, _CompiledDeck]
     surcharge_matches: list[Match]
+    rule_zones: dict[int, list[int]]
 
 
 def compile_catalogue(catalogue: Catalogue) -> TariffProgram:
@@ -103,6 +104,7 @@ def compile_catalogue(catalogue: Catalogue) -> TariffProgram:
         rule_names=[rule for _, rule in builder.rules.names],
         rule_tariffs=[tariff for tariff, _ in builder.rules.names],
         zone_names=builder.zone_names.names,
+        rule_zones=builder.rule_zones,
         allowances=allowances,
         allowance_numbers={each.code: number for number, each in enumerate(allowances)},
         counters=[(name, scope.value) for name, scope in builder.cards.counters.names],
@@ -129,6 +131,7 @@ def _new_builder(catalogue: Catalogue) -> _Builder:
         zone_names=zone_names,
         decks={},
         surcharge_matches=[],
+        rule_zones={},
     )
 
 
@@ -151,13 +154,14 @@ def _place_rule(builder: _Builder, rule: TariffRule, *, order: int, card: int, n
     if rule.surcharge:
         places_row = len(builder.surcharge_matches)
         builder.surcharge_matches.append(rule.match)
+    case = builder.cases.add((card, number, NOTHING, int(rule.blocked)))
     if rule.match.zones and not rule.surcharge:
         for zone in builder.zones.expand(rule.match.zones):
-            case = builder.cases.add((card, number, zone, int(rule.blocked)))
+            builder.rule_zones.setdefault(number, []).append(zone)
             for zone_set in builder.zones.zone_sets_of_zone.get(zone, ()):
                 placements.setdefault(zone_set, case)
     else:
-        root_case = builder.cases.add((card, number, NOTHING, int(rule.blocked)))
+        root_case = case
     return CompiledRule(
         rule=rule, order=order, placements=tuple(placements.items()), root_case=root_case, places_row=places_row
     )

@@ -21,7 +21,7 @@ from millicent.rating.kernel.arrays import (
 )
 from millicent.rating.kernel.prefix import NARROW_CELL, WIDE_CELL, find_nodes, flatten_prefixes
 
-WIDE_FROM_PREFIXES = 5_000  # from so many on, a cell for each first five digits pays
+WIDE_FROM_PREFIXES = 200_000  # from so many on, a cell for each first five digits pays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class PrefixTables:
     wide: list[int] = field(default_factory=list)
     index: list[Int32s] = field(default_factory=list)
     range_start: list[Int64s] = field(default_factory=list)
-    range_node: list[Int32s] = field(default_factory=list)
+    range_node: list[Int64s] = field(default_factory=list)
     node: list[Int32s] = field(default_factory=list)
     entry: list[Int64s] = field(default_factory=list)
     known: dict[tuple[str, ...], int] = field(default_factory=dict)
@@ -59,8 +59,9 @@ class PrefixTables:
             set_index_first=np.array(self.index_first, np.int64),
             set_wide=np.array(self.wide, np.int8),
             cells=np.concatenate(self.index),
-            range_start=np.concatenate(self.range_start),
-            range_node=np.concatenate(self.range_node),
+            range=np.ascontiguousarray(
+                np.stack([np.concatenate(self.range_start), np.concatenate(self.range_node)], 1)
+            ),
             node=np.ascontiguousarray(np.concatenate(self.node)),
             deck_entry=np.ascontiguousarray(np.concatenate(self.entry)),
         )
@@ -108,7 +109,7 @@ class PrefixTables:
         self.wide.append(int(wide))
         self.index.append(index.astype(np.int32))
         self.range_start.append(start)
-        self.range_node.append(np.where(holder >= 0, holder + first_node, NOTHING).astype(np.int32))
+        self.range_node.append(np.where(holder >= 0, holder + first_node, NOTHING).astype(np.int64))
         self.node.append(node)
 
     def _places(self, node: Int32s, parent: Int32s, key: Int64s, length: Int32s) -> Int32s:

@@ -24,6 +24,11 @@ NODE_DECK_FIRST = 4  # its rows in `deck_entry`
 NODE_DECK_COUNT = 5
 NODE_COLUMNS = 6
 
+# range table, int64 [ranges, 2]
+RANGE_START = 0  # key
+RANGE_NODE = 1  # node, or NOTHING
+RANGE_COLUMNS = 2
+
 # deck entry table, int64 [entries, 3]
 ENTRY_CASE = 0
 ENTRY_FROM_MS = 1
@@ -46,31 +51,31 @@ SCHEDULE_FIRST_DAY = 1  # column of Monday; 8 kinds of day
 SCHEDULE_COLUMNS = 9
 VARIES = -2
 
-# case table, int32 [cases, 4]: one rule for one zone
+# case table, int32 [cases, 4]: one rule, or one price of a deck for one destination
 CASE_CARD = 0
 CASE_RULE = 1
-CASE_ZONE = 2
+CASE_ZONE = 2  # of a deck; a rule's zone is told by the zone set where it was found
 CASE_BLOCKED = 3
 CASE_COLUMNS = 4
 
-# card table, int64 [cards, 18]
+# card table, int64 [cards, CARD_COLUMNS]; the first columns are read for every usage, the others where CARD_PLAIN is 0
 CARD_SLOT_FIRST = 0
 CARD_SLOT_COUNT = 1
-CARD_STEP_FIRST = 2
-CARD_STEP_COUNT = 3  # 0: no ladder
-CARD_PACKAGE_UNITS = 4  # 0: units are not counted in packages
-CARD_COUNTER = 5
-CARD_CONNECT_AMOUNT = 6  # a rational: amount / per
-CARD_CONNECT_PER = 7
-CARD_UNANSWERED_NANOS = 8
-CARD_MINIMUM_UNITS = 9
-CARD_MINIMUM_NANOS = 10  # SMALLEST: none
-CARD_MAXIMUM_NANOS = 11  # LARGEST: none
-CARD_MAXIMUM_LIMITS = 12
-CARD_SHARE_AMOUNT = 13  # of the usage's content amount; a rational, 0 / 1 where none
-CARD_SHARE_PER = 14
-CARD_SHARE_LIMIT = 15
-CARD_PLAIN = 16  # 1: one or more slots and nothing else
+CARD_STEP_COUNT = 2  # 0: no ladder
+CARD_PLAIN = 3  # 1: slots, a connect fee and nothing else
+CARD_CONNECT_AMOUNT = 4  # a rational: amount / per
+CARD_CONNECT_PER = 5
+CARD_STEP_FIRST = 6
+CARD_PACKAGE_UNITS = 7  # 0: units are not counted in packages
+CARD_COUNTER = 8
+CARD_UNANSWERED_NANOS = 9
+CARD_MINIMUM_UNITS = 10
+CARD_MINIMUM_NANOS = 11  # SMALLEST: none
+CARD_MAXIMUM_NANOS = 12  # LARGEST: none
+CARD_MAXIMUM_LIMITS = 13
+CARD_SHARE_AMOUNT = 14  # of the usage's content amount; a rational, 0 / 1 where none
+CARD_SHARE_PER = 15
+CARD_SHARE_LIMIT = 16
 CARD_COLUMNS = 17
 
 # slot table, int64 [slots, 5]
@@ -133,8 +138,7 @@ class Prefixes(NamedTuple):
     set_index_first: Int64s  # [sets] where the set's cells begin in `cells`
     set_wide: Int8s  # [sets] 1: a cell for each first five digits, 0: for each first four
     cells: Int32s  # [cells] last range that begins at or before the cell
-    range_start: Int64s  # [ranges] key
-    range_node: Int32s  # [ranges] node, or NOTHING
+    range: Int64s  # [ranges, RANGE_COLUMNS]
     node: Int32s  # [nodes, NODE_COLUMNS]
     deck_entry: Int64s  # [entries, ENTRY_COLUMNS]
 
@@ -210,12 +214,14 @@ class State(NamedTuple):
     counter_units: Int64s  # [counters x owners]
 
 
+BLOCK = 1024  # charges whose prefixes are looked up together
 PENDING_COUNTERS = 16  # a usage that would move more is out of range
 
 
 class Scratch(NamedTuple):
     """Working space of one thread."""
 
+    node: Int32s  # [BLOCK] node of each charge of the block at hand
     active: Int64s  # [candidates] candidates that may serve the usage at hand
     served: Int64s  # [candidates] units each has served of it
     opened: Int64s  # [candidates] 1: inside its window now
@@ -232,6 +238,7 @@ class Answers(NamedTuple):
     bucket_units: Int64s  # [n]
     unserved_units: Int64s  # [n]
     case: Int32s  # [n] case in force at the first second, or NOTHING
+    zone_set: Int32s  # [n] where it was found, or NOTHING
     throttled: UInt8s  # [n]
     reason: Int8s  # [n]
     draw: Int64s  # [draws, DRAW_COLUMNS]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from millicent.kit.kernels import Int8s, Int32s, Int64s, inlined, kernel
-from millicent.rating.kernel.arrays import NODE_LENGTH, NODE_PARENT, NOTHING, Prefixes
+from millicent.rating.kernel.arrays import NODE_LENGTH, NODE_PARENT, NOTHING, RANGE_NODE, RANGE_START, Prefixes
 from millicent.rating.kernel.splice import spliced
 
 WIDE_CELL = 10**10  # a cell for each first five digits
@@ -21,11 +21,11 @@ def node_of(prefixes: Prefixes, prefix_set: int, key: int, digits: int) -> int:
     high = prefixes.cells[cell + 1]
     while low < high:
         middle = (low + high + 1) >> 1
-        if prefixes.range_start[middle] <= key:
+        if prefixes.range[middle, RANGE_START] <= key:
             low = middle
         else:
             high = middle - 1
-    node = prefixes.range_node[low]
+    node = prefixes.range[low, RANGE_NODE]
     while node >= 0 and prefixes.node[node, NODE_LENGTH] > digits:
         node = prefixes.node[node, NODE_PARENT]
     return node

@@ -16,6 +16,7 @@ from millicent.rating.kernel.arrays import (
     ALLOWANCE_PRICE_LIMIT,
     ALLOWANCE_PRICE_PER,
     AMOUNT_LIMIT,
+    BLOCK,
     DRAW_BUCKET,
     DRAW_CHARGE,
     DRAW_NANOS,
@@ -192,6 +193,7 @@ def settle_money(
 def price_charge(
     charges: Charges,
     row: int,
+    node: int,
     prefixes: Prefixes,
     calendars: Calendars,
     prices: Prices,
@@ -210,9 +212,6 @@ def price_charge(
     pick = charges.pick[row]
     tariff = selection.pick[pick, PICK_TARIFF]
     denominator = prices.tariff[tariff, TARIFF_DENOMINATOR]
-    node = node_of(
-        prefixes, prices.tariff[tariff, TARIFF_PREFIX_SET], charges.number_key[row], charges.number_digits[row]
-    )
     place = prefixes.node[node, NODE_PLACE] if node >= 0 else 0
     active = find_candidates(charges, row, place, selection, prices, state, 0, 0, scratch) if quantity > 0 else 0
     scratch.pending_counter[0] = 0
@@ -230,7 +229,7 @@ def price_charge(
             root = selection.surcharge[surcharge, SURCHARGE_SCHEDULE]
         if trace is not None:
             record(trace, STEP_PART, part, quantity, 0, 0, 0, 0, 0, 0)
-        reason, more, more_parts, units, by_buckets, unserved, case = price_spans(
+        reason, more, more_parts, units, by_buckets, unserved, case, zone_set = price_spans(
             charges, row, prefixes, calendars, prices, selection, state, scratch,
             pick, tariff, root, node if part == 0 else NOTHING, active if part == 0 else 0, part > 0, trace,
         )  # fmt: skip
@@ -238,6 +237,7 @@ def price_charge(
             charged = units
             served = by_buckets
             answers.case[row] = case
+            answers.zone_set[row] = zone_set
             answers.unserved_units[row] = unserved
             asked = charges.number_digits[row] != 0 and prices.tariff[tariff, TARIFF_HAS_ZONES]
             if reason == _NO_RULE and case < 0 and asked and not reaches_a_zone(prefixes, prices, tariff, node):
@@ -306,14 +306,27 @@ def price_charges(
     Returns the place it came to: the caller makes room and goes on from there.
     """
     room = answers.draw.shape[0] - scratch.active.shape[0]
-    for place in range(first, order.shape[0]):
-        if answers.draw_count[0] > room:
-            return place
-        row = order[place]
-        if charges.pick[row] < 0:
-            continue
-        reason = price_charge(charges, row, prefixes, calendars, prices, selection, state, scratch, answers, trace)
-        answers.reason[row] = reason
-        if trace is not None:
-            record(trace, STEP_REASON, reason, 0, 0, 0, 0, 0, 0, 0)
+    for begin in range(first, order.shape[0], BLOCK):
+        end = min(begin + BLOCK, order.shape[0])
+        for place in range(begin, end):  # short and without writes: the processor looks up several at once
+            row = order[place]
+            pick = charges.pick[row]
+            if pick >= 0:
+                prefix_set = prices.tariff[selection.pick[pick, PICK_TARIFF], TARIFF_PREFIX_SET]
+                scratch.node[place - begin] = node_of(
+                    prefixes, prefix_set, charges.number_key[row], charges.number_digits[row]
+                )
+        for place in range(begin, end):
+            if answers.draw_count[0] > room:
+                return place
+            row = order[place]
+            if charges.pick[row] < 0:
+                continue
+            node = scratch.node[place - begin]
+            reason = price_charge(
+                charges, row, node, prefixes, calendars, prices, selection, state, scratch, answers, trace
+            )
+            answers.reason[row] = reason
+            if trace is not None:
+                record(trace, STEP_REASON, reason, 0, 0, 0, 0, 0, 0, 0)
     return order.shape[0]

@@ -43,8 +43,8 @@ def case_at(
     start_ms: int,
     instant_ms: int,
     hint: Int64s,
-) -> tuple[int, int]:
-    """The case in force at an instant of a usage, and until when it certainly is.
+) -> tuple[int, int, int]:
+    """The case in force at an instant of a usage, until when it certainly is, and the zone set where it was found.
 
     At each prefix, from the longest on: rules of priority 0 and more, then the deck, then rules below it. Where none
     of them is in force at that instant the next shorter prefix answers, and at the end `root`, the schedule of the
@@ -54,13 +54,14 @@ def case_at(
     layer = 0
     while True:
         schedule = NOTHING
+        zone_set = NOTHING
         if node < 0:
             schedule = root
         elif layer == 1:
             if selection.pick[pick, PICK_DECKS]:
                 found = deck_case(prefixes, node, start_ms)
                 if found >= 0:
-                    return found, until_ms
+                    return found, until_ms, NOTHING
         else:
             zone_set = prefixes.node[node, NODE_ZONE_SET]
             if zone_set >= 0 and layer == 0:
@@ -71,9 +72,9 @@ def case_at(
             case, certain = scheduled_case(selection, schedule, calendars, calendar, instant_ms, hint)
             until_ms = min(until_ms, certain)
             if case >= 0:
-                return case, until_ms
+                return case, until_ms, zone_set
         if node < 0:
-            return NOTHING, until_ms
+            return NOTHING, until_ms, NOTHING
         layer += 1
         if layer == 3:
             layer = 0

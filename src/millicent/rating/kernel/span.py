@@ -146,23 +146,26 @@ def price_spans(
     active: int,
     optional: bool,
     trace: Int64s | None,
-) -> tuple[int, int, int, int, int, int, int]:
+) -> tuple[int, int, int, int, int, int, int, int]:
     """Price one usage under one set of rules: the base price, or one surcharge (`optional`).
 
-    Returns reason, nanos, parts of a nano, units charged, units the allowances served, units not served, and the
-    case in force at the first second.
+    Returns reason, nanos, parts of a nano, units charged, units the allowances served, units not served, the case
+    in force at the first second and the zone set where it was found.
     """
     denominator = prices.tariff[tariff, TARIFF_DENOMINATOR]
     calendar = prices.tariff[tariff, TARIFF_CALENDAR]
     hint = scratch.calendar_hint
     start_ms = charges.instant_ms[row]
     quantity = charges.quantity[row]
-    case, until_ms = case_at(prefixes, selection, calendars, calendar, pick, root, node, start_ms, start_ms, hint)
+    case, until_ms, zone_set = case_at(
+        prefixes, selection, calendars, calendar, pick, root, node, start_ms, start_ms, hint
+    )
     first_case = case
+    first_set = zone_set
     if case < 0 and not optional:
-        return _NO_RULE, 0, 0, 0, 0, 0, NOTHING
+        return _NO_RULE, 0, 0, 0, 0, 0, NOTHING, NOTHING
     if case >= 0 and selection.case[case, CASE_BLOCKED]:
-        return _BLOCKED, 0, 0, 0, 0, 0, case
+        return _BLOCKED, 0, 0, 0, 0, 0, case, zone_set
     first_card = selection.case[case, CASE_CARD] if case >= 0 else NOTHING
     whole = 0
     parts = 0
@@ -171,23 +174,26 @@ def price_spans(
             whole = prices.card[first_card, CARD_UNANSWERED_NANOS]
             if trace is not None:
                 record(trace, STEP_UNANSWERED, whole, 0, 0, 0, 0, 0, 0, 0)
-        return _PRICED, whole, 0, 0, 0, 0, first_case
+        return _PRICED, whole, 0, 0, 0, 0, first_case, first_set
     limits = False
-    if first_card >= 0 and not prices.card[first_card, CARD_PLAIN]:
-        if quantity < prices.card[first_card, CARD_MINIMUM_UNITS]:
-            if trace is not None:
-                lowest = prices.card[first_card, CARD_MINIMUM_UNITS]
-                record(trace, STEP_MINIMUM_UNITS, quantity, lowest, 0, 0, 0, 0, 0, 0)
-            quantity = prices.card[first_card, CARD_MINIMUM_UNITS]
+    plain = True
+    if first_card >= 0:
+        plain = prices.card[first_card, CARD_PLAIN] != 0
         whole, parts = product(
             1, prices.card[first_card, CARD_CONNECT_AMOUNT], prices.card[first_card, CARD_CONNECT_PER], denominator
         )
-        limits = prices.card[first_card, CARD_MAXIMUM_LIMITS] != 0
         if trace is not None and (whole != 0 or parts != 0):
             record(trace, STEP_CONNECT, first_card, whole, parts, 0, 0, 0, 0, 0)
+    if not plain:
+        lowest_units = prices.card[first_card, CARD_MINIMUM_UNITS]
+        if quantity < lowest_units:
+            if trace is not None:
+                record(trace, STEP_MINIMUM_UNITS, quantity, lowest_units, 0, 0, 0, 0, 0, 0)
+            quantity = lowest_units
+        limits = prices.card[first_card, CARD_MAXIMUM_LIMITS] != 0
     by_start = charges.whole_by_start[row] or prices.tariff[tariff, TARIFF_BAND_BY_START]
     if not by_start and quantity > LONGEST_SECONDS:
-        return _AMOUNT_OVERFLOW, 0, 0, 0, 0, 0, first_case
+        return _AMOUNT_OVERFLOW, 0, 0, 0, 0, 0, first_case, first_set
     end_ms = start_ms if by_start else start_ms + quantity * 1000
     charged = 0
     served = 0
@@ -196,17 +202,17 @@ def price_spans(
     while offset < quantity:
         instant_ms = start_ms if by_start else start_ms + offset * 1000
         if offset > 0 and not by_start:
-            case, until_ms = case_at(
+            case, until_ms, zone_set = case_at(
                 prefixes, selection, calendars, calendar, pick, root, node, start_ms, instant_ms, hint
             )
             if case < 0 and not optional:
-                return _NO_RULE, 0, 0, 0, 0, 0, first_case
+                return _NO_RULE, 0, 0, 0, 0, 0, first_case, first_set
             if case >= 0 and selection.case[case, CASE_BLOCKED]:
-                return _BLOCKED, 0, 0, 0, 0, 0, first_case
+                return _BLOCKED, 0, 0, 0, 0, 0, first_case, first_set
         end = quantity
         while until_ms < end_ms:  # never when the start decides
             change = seconds_until(start_ms, until_ms)
-            later, until_ms = case_at(
+            later, until_ms, _ = case_at(
                 prefixes, selection, calendars, calendar, pick, root, node, start_ms, start_ms + change * 1000, hint
             )
             if later != case:
@@ -223,7 +229,7 @@ def price_spans(
                 end = min(end, seconds_until(start_ms, window_ms))
         card = selection.case[case, CASE_CARD]
         if trace is not None:
-            record(trace, STEP_CASE, case, offset, end, 0, 0, 0, 0, 0)
+            record(trace, STEP_CASE, case, offset, end, zone_set, 0, 0, 0, 0)
         slot, next_slot = slot_at(prices, card, offset)
         end = min(end, next_slot)
         increment = prices.slot[slot, SLOT_INCREMENT]
@@ -234,7 +240,7 @@ def price_spans(
         if active > 0:
             by_buckets, stopped = serve_span(billed, increment, active, prices, state, scratch)
             if stopped:
-                return _BUCKET_BLOCKED, 0, 0, 0, 0, 0, first_case
+                return _BUCKET_BLOCKED, 0, 0, 0, 0, 0, first_case, first_set
         rest = billed - by_buckets
         wanted = rest
         cost = 0
@@ -247,7 +253,7 @@ def price_spans(
                 counter = counter_place(charges, row, prices.card[card, CARD_COUNTER], state)
                 before = counted(counter, state, scratch)
                 if before > AMOUNT_LIMIT or before < 0:
-                    return _AMOUNT_OVERFLOW, 0, 0, 0, 0, 0, first_case
+                    return _AMOUNT_OVERFLOW, 0, 0, 0, 0, 0, first_case, first_set
             if limits:
                 maximum = prices.card[first_card, CARD_MAXIMUM_NANOS]
                 rest = affordable(prices, maximum, card, slot, before, rest, whole, parts, denominator)
@@ -262,7 +268,7 @@ def price_spans(
                 parts -= denominator
                 whole += 1
             if not sound or out_of_range(whole):
-                return _AMOUNT_OVERFLOW, 0, 0, 0, 0, 0, first_case
+                return _AMOUNT_OVERFLOW, 0, 0, 0, 0, 0, first_case, first_set
         charged += rest
         served += by_buckets
         if trace is not None:
@@ -274,13 +280,13 @@ def price_spans(
             break
         offset += billed
     if unserved > 0 and charged == 0 and served == 0:
-        return _LIMIT_REACHED, 0, 0, 0, 0, unserved, first_case
-    if first_card >= 0 and not prices.card[first_card, CARD_PLAIN] and charged > 0:
+        return _LIMIT_REACHED, 0, 0, 0, 0, unserved, first_case, first_set
+    if not plain and charged > 0:
         if prices.card[first_card, CARD_SHARE_AMOUNT] != 0:
             content = charges.content_nanos[row]
             per = prices.card[first_card, CARD_SHARE_PER]
             if content < -AMOUNT_LIMIT or too_many(abs(content), per, prices.card[first_card, CARD_SHARE_LIMIT]):
-                return _AMOUNT_OVERFLOW, 0, 0, 0, 0, 0, first_case
+                return _AMOUNT_OVERFLOW, 0, 0, 0, 0, 0, first_case, first_set
             cost, cost_parts = product(content, prices.card[first_card, CARD_SHARE_AMOUNT], per, denominator)
             if trace is not None:
                 record(trace, STEP_SHARE, first_card, content, cost, cost_parts, 0, 0, 0, 0)
@@ -302,5 +308,5 @@ def price_spans(
             whole = highest
             parts = 0
     if out_of_range(whole):
-        return _AMOUNT_OVERFLOW, 0, 0, 0, 0, 0, first_case
-    return _PRICED, whole, parts, charged, served, unserved, first_case
+        return _AMOUNT_OVERFLOW, 0, 0, 0, 0, 0, first_case, first_set
+    return _PRICED, whole, parts, charged, served, unserved, first_case, first_set

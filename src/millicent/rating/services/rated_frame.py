@@ -17,6 +17,7 @@ from millicent.rating.kernel.arrays import (
     NOTHING,
     Answers,
 )
+from millicent.rating.program import TariffProgram
 from millicent.rating.services.charge_rows import Call
 from millicent.rating.services.legs import margins
 from millicent.rating.services.stages import Stage
@@ -35,7 +36,7 @@ def rated_frame(stage: Stage, answers: Answers) -> pl.DataFrame:
     in_force = answers.case >= 0
     place = np.maximum(answers.case, 0)
     rule = np.where(in_force, case[place, CASE_RULE], NOTHING) if len(case) else answers.case
-    zone = np.where(in_force, case[place, CASE_ZONE], NOTHING) if len(case) else answers.case
+    zone = _zones(program, answers, rule=rule)
     return pl.DataFrame(
         {
             "row": rows,
@@ -52,6 +53,24 @@ def rated_frame(stage: Stage, answers: Answers) -> pl.DataFrame:
             "catalog_release": np.full(len(rows), stage.release, np.int32),
         }
     )
+
+
+def _zones(program: TariffProgram, answers: Answers, *, rule: Int32s) -> Int32s:
+    """The zone of each charge: the deck's own, or the one by which the rule was found at its prefix."""
+    case = program.selector.arrays().case
+    if not len(case):
+        return answers.case
+    zone = np.where(answers.case >= 0, case[np.maximum(answers.case, 0), CASE_ZONE], NOTHING)
+    asked = np.flatnonzero(answers.zone_set >= 0)
+    sets = np.int64(len(program.selector.zones.zone_sets) or 1)
+    pair = rule[asked] * sets + answers.zone_set[asked]
+    found = np.full(len(program.rule_names) * int(sets), NOTHING, np.int32)
+    seen = np.zeros(len(found), np.bool_)
+    seen[pair] = True
+    for each in np.flatnonzero(seen).tolist():
+        found[each] = program.zone_of(rule=each // int(sets), zone_set=each % int(sets))
+    zone[asked] = found[pair]
+    return zone
 
 
 def finish(call: Call, pieces: list[pl.DataFrame]) -> pl.DataFrame:

@@ -4,6 +4,7 @@ import numpy as np
 
 from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import (
+    BLOCK,
     DRAW_COLUMNS,
     NOTHING,
     PENDING_COUNTERS,
@@ -24,6 +25,7 @@ def empty_answers(charges: int, *, draws: int) -> Answers:
         bucket_units=np.zeros(charges, np.int64),
         unserved_units=np.zeros(charges, np.int64),
         case=np.full(charges, NOTHING, np.int32),
+        zone_set=np.full(charges, NOTHING, np.int32),
         throttled=np.zeros(charges, np.uint8),
         reason=np.zeros(charges, np.int8),
         draw=np.empty((draws, DRAW_COLUMNS), np.int64),
@@ -35,6 +37,7 @@ def scratch_for(program: TariffProgram, state: State) -> Scratch:
     """Working space for the longest list of candidates there is."""
     longest = int(np.diff(state.candidate_first).max(initial=0))
     return Scratch(
+        node=np.zeros(BLOCK, np.int32),
         active=np.zeros(longest, np.int64),
         served=np.zeros(longest, np.int64),
         opened=np.zeros(longest, np.int64),

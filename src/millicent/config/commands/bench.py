@@ -15,7 +15,7 @@ STAGES = ("rating", "mediation", "billing")
 
 @app.command()
 def rating(
-    events: int = typer.Option(5_000_000, "--events", min=1_000, help="Events priced in each of three rounds."),
+    events: int = typer.Option(5_000_000, "--events", min=1_000, help="Events priced in each round."),
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Events priced per second on one core."""

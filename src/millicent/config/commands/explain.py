@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from millicent.config.commands.quote import LANGUAGE, explained, tell
-from millicent.config.commands.rate import FOLDER, OFFERING, TARIFF, USAGE
+from millicent.config.commands.rate import FOLDER, OFFERING, TARIFF, USAGE, compile_only_for
 from millicent.config.output import JSON_OPTION
 
 app = typer.Typer(help="Say why a charge is what it is, step by step.")
@@ -22,6 +22,7 @@ def explain(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Replay the file up to this usage, with its allowances, and tell the steps of its price."""
+    compile_only_for(usage.stat().st_size)
     from millicent.catalog.loading import load_catalogue
     from millicent.kit.errors import BadInput
     from millicent.rating.usage_files import read_usage

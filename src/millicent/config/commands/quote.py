@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from millicent.config.commands.rate import FOLDER, OFFERING, TARIFF
+from millicent.config.commands.rate import FOLDER, OFFERING, TARIFF, compile_only_for
 from millicent.config.output import JSON_OPTION, say, show_json
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def quote(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Price one usage with full allowances and tell every step."""
+    compile_only_for(0)
     import json
 
     import polars as frames

@@ -1,10 +1,13 @@
 """`millicent rate`: price a file of usage with a catalogue folder. No database, no home folder."""
 
+import os
 from pathlib import Path
 
 import typer
 
 from millicent.config.output import JSON_OPTION, say, show_record
+
+SMALL_FILE_BYTES = 1_000_000
 
 app = typer.Typer(help="Price a file of usage with a catalogue folder: no database needed.")
 
@@ -21,6 +24,15 @@ OFFERING = typer.Option("", "--offering", help="Every subscription holds this of
 TARIFF = typer.Option("", "--tariff", help="The tariff of every subscription, where the file does not say.")
 
 
+def compile_only_for(size_bytes: int) -> None:
+    """Run the pricing loops as plain Python when there is little to price. The answers are the same, and nobody waits a
+    minute for the compiler. It must be called before anything of rating is imported."""
+    if size_bytes < SMALL_FILE_BYTES:
+        os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+    else:
+        say("Compiling the pricing loops: a minute the first time, a moment later on.")
+
+
 @app.command()
 def rate(
     catalog: Path = FOLDER,
@@ -31,6 +43,7 @@ def rate(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Price every usage for every leg and write one row a leg: amount, units, zone, rule, reason."""
+    compile_only_for(usage.stat().st_size)
     from millicent.catalog.loading import load_catalogue
     from millicent.kit.money import nano_digits
     from millicent.rating.services import compile_catalogue, price_usage
@@ -39,7 +52,6 @@ def rate(
     catalogue = load_catalogue(catalog)
     chosen = tariff or (catalogue.offerings[offering].tariff or "" if offering in catalogue.offerings else "")
     rows, holdings = read_usage(usage, tariff=chosen)
-    say("Compiling the pricing loops; after the first time this takes a moment only.")
     priced = price_usage(
         programs=[(-(2**62), 1, compile_catalogue(catalogue))],
         usage=rows,

@@ -3,7 +3,7 @@
 from millicent.rating.compile.catalogue import compile_catalogue
 from millicent.rating.program import TariffProgram
 from millicent.rating.services.price_interim import price_interim
-from millicent.rating.services.price_usage import Priced, Programs, price_stateless, price_usage
+from millicent.rating.services.price_usage import Priced, Programs, prepare_holdings, price_stateless, price_usage
 from millicent.rating.services.trace_usage import TracedCharge, UsageNotFound, trace_usage
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "TracedCharge",
     "UsageNotFound",
     "compile_catalogue",
+    "prepare_holdings",
     "price_interim",
     "price_stateless",
     "price_usage",

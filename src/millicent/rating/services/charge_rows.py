@@ -43,18 +43,43 @@ class ProgramCharges:
     reason: Int8s
 
 
-def prepare(*, programs: Sequence[tuple[int, int, TariffProgram]], usage: pl.DataFrame, holdings: pl.DataFrame) -> Call:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedHoldings:
+    """Who held which tariff, arranged once for many calls of rating."""
+
+    frame: pl.DataFrame  # sorted by subscription and time
+    subscription_id: Int64s
+    effective_from_ms: Int64s
+    effective_until_ms: Int64s
+    owners: Owners
+
+
+def arrange_holdings(holdings: pl.DataFrame) -> PreparedHoldings:
+    """Sort rows of HOLDING_COLUMNS and number their owners: what it costs depends on all subscribers, not on usage."""
+    ordered = holdings.sort("subscription_id", "effective_from_ms")
+    return PreparedHoldings(
+        frame=ordered,
+        subscription_id=np.ascontiguousarray(ordered["subscription_id"].to_numpy()),
+        effective_from_ms=np.ascontiguousarray(ordered["effective_from_ms"].to_numpy()),
+        effective_until_ms=np.ascontiguousarray(ordered["effective_until_ms"].to_numpy()),
+        owners=owners_of(ordered),
+    )
+
+
+def prepare(
+    *, programs: Sequence[tuple[int, int, TariffProgram]], usage: pl.DataFrame, holdings: PreparedHoldings
+) -> Call:
     """Find each usage's holding and its legs."""
     complete = complete_usage(usage)
-    ordered = holdings.sort("subscription_id", "effective_from_ms")
+    ordered = holdings.frame
     instant_ms = np.ascontiguousarray(complete["occurred_at_ms"].to_numpy())
     holding = np.empty(len(complete), np.int64)
     find_holdings(
         np.ascontiguousarray(complete["subscription_id"].to_numpy()),
         instant_ms,
-        np.ascontiguousarray(ordered["subscription_id"].to_numpy()),
-        np.ascontiguousarray(ordered["effective_from_ms"].to_numpy()),
-        np.ascontiguousarray(ordered["effective_until_ms"].to_numpy()),
+        holdings.subscription_id,
+        holdings.effective_from_ms,
+        holdings.effective_until_ms,
         holding,
     )
     newest = max(programs, key=lambda release: release[0], default=None)
@@ -63,7 +88,7 @@ def prepare(*, programs: Sequence[tuple[int, int, TariffProgram]], usage: pl.Dat
         instant_ms=instant_ms,
         holding=holding,
         holdings=ordered,
-        owners=owners_of(ordered),
+        owners=holdings.owners,
         legs=expand_legs(
             tariff=held(ordered["tariff"], holding),
             reseller=held(ordered["reseller"], holding),

@@ -7,7 +7,7 @@ import polars as pl
 
 from millicent.kit.kernels import Int64s
 from millicent.rating.program import TariffProgram
-from millicent.rating.services.charge_rows import Call, prepare
+from millicent.rating.services.charge_rows import Call, PreparedHoldings, arrange_holdings, prepare
 from millicent.rating.services.open_state import Counters, open_counters
 from millicent.rating.services.rated_frame import draw_frame, finish, rated_frame
 from millicent.rating.services.run_kernel import empty_answers, run_kernel
@@ -45,7 +45,7 @@ def price_usage(
     Buckets and counters move in the order of (occurred_at_ms, event key). A usage that cannot be priced has a Reason in
     its row, an amount of zero, and moves nothing. The frames given are not changed.
     """
-    call = prepare(programs=programs, usage=usage, holdings=typed_frame(holdings, HOLDING_COLUMNS))
+    call = prepare(programs=programs, usage=usage, holdings=prepare_holdings(holdings))
     before = typed_frame(grants, GRANT_COLUMNS)
     counted = typed_frame(counters, COUNTER_COLUMNS)
     opened = open_counters(
@@ -61,9 +61,17 @@ def price_usage(
     )
 
 
-def price_stateless(*, programs: Programs, usage: pl.DataFrame, holdings: pl.DataFrame) -> pl.DataFrame:
+def prepare_holdings(holdings: pl.DataFrame) -> PreparedHoldings:
+    """Arrange HOLDING_COLUMNS once, for a caller who prices one chunk of usage after another."""
+    return arrange_holdings(typed_frame(holdings, HOLDING_COLUMNS))
+
+
+def price_stateless(
+    *, programs: Programs, usage: pl.DataFrame, holdings: pl.DataFrame | PreparedHoldings
+) -> pl.DataFrame:
     """List prices: no allowance serves, every accumulated tier begins at nothing. RATED_COLUMNS."""
-    call = prepare(programs=programs, usage=usage, holdings=typed_frame(holdings, HOLDING_COLUMNS))
+    held = prepare_holdings(holdings) if isinstance(holdings, pl.DataFrame) else holdings
+    call = prepare(programs=programs, usage=usage, holdings=held)
     return _price(call, programs=programs, grants=None, remaining=None, counters=None)[0]
 
 

@@ -49,7 +49,7 @@ def trace_usage(
     counters: pl.DataFrame | None = None,
 ) -> list[TracedCharge]:
     """Every leg of the usage with this key, priced after all that came before it. Raises UsageNotFound."""
-    call = prepare(programs=programs, usage=usage, holdings=typed_frame(holdings, HOLDING_COLUMNS))
+    call = prepare(programs=programs, usage=usage, holdings=prepare_holdings(holdings))
     keys = call.usage.select("event_key_high", "event_key_low")
     wanted = np.flatnonzero(
         ((keys["event_key_high"] == event_key[0]) & (keys["event_key_low"] == event_key[1])).to_numpy()

@@ -12,10 +12,10 @@ from millicent.rating.kernel.arrays import Answers
 from millicent.rating.kernel.trace import TRACE_COLUMNS
 from millicent.rating.services.charge_rows import Call, prepare
 from millicent.rating.services.open_state import open_counters
-from millicent.rating.services.price_usage import Programs, typed_frame
+from millicent.rating.services.price_usage import Programs, prepare_holdings, typed_frame
 from millicent.rating.services.run_kernel import empty_answers, run_kernel
 from millicent.rating.services.stages import Stage, stages
-from millicent.rating.types import COUNTER_COLUMNS, GRANT_COLUMNS, HOLDING_COLUMNS
+from millicent.rating.types import COUNTER_COLUMNS, GRANT_COLUMNS
 
 MOST_STEPS = 4_096  # a usage of more steps keeps its first
 

@@ -106,7 +106,7 @@ def verify(
 
 @app.command("accounts")
 def show_accounts(
-    declare: list[str] = typer.Option([], help="Add a ledger account of your own, such as revenue:roaming."),  # noqa: B008
+    declare: list[str] = typer.Option([], help="Add a ledger account of your own, such as revenue:roaming."),
     as_json: bool = JSON_OPTION,
 ) -> None:
     """The chart of ledger accounts: built in, and your own."""

@@ -1,12 +1,13 @@
 """The catalogue's values become a tariff program."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from millicent.catalog.types import Catalogue, Match, PriceCard, RateDeck, Slot, Tariff, TariffRule
 from millicent.kit.errors import BadInput
-from millicent.kit.kernels import Int32s, UInt8s
+from millicent.kit.kernels import Int32s, Int64s, UInt8s
 from millicent.kit.money import nano_digits
 from millicent.rating.compile.allowances import CompiledAllowance, compile_allowances, window_of
 from millicent.rating.compile.calendars import calendar_arrays
@@ -81,21 +82,10 @@ def compile_catalogue(catalogue: Catalogue) -> TariffProgram:
         allowance_matches=matches,
         attribute_names=_attribute_names(catalogue, matches),
     )
-    prices = Prices(
-        tariff=tariff_rows.array(),
-        card=builder.cards.card.array(),
-        slot=builder.cards.slot.array(),
-        step=builder.cards.step.array(),
-        allowance=np.array([each.row for each in allowances], np.int64).reshape(-1, ALLOWANCE_COLUMNS),
-        place_allowance=_place_table(builder.zones, matches),
-        place_surcharge=_place_table(builder.zones, builder.surcharge_matches),
-        tariff_zone_set=used_zone_sets(tariffs, len(builder.zones.zone_sets)),
-        window=_windows(allowances, schedules),
-    )
     return TariffProgram(
         prefixes=builder.prefixes.arrays(),
         calendars=calendar_arrays(catalogue.calendars.values()),
-        prices=prices,
+        prices=_price_arrays(builder, tariff_rows.array(), selector, allowances),
         selector=selector,
         specifications=dict(catalogue.specifications),
         tariff_numbers={code: number for number, code in enumerate(catalogue.tariffs)},
@@ -111,6 +101,23 @@ def compile_catalogue(catalogue: Catalogue) -> TariffProgram:
         supplier_tariffs=dict(catalogue.supplier_tariffs),
         reseller_tariffs=dict(catalogue.reseller_tariffs),
         asks_origin=any(match.origin_zones for match in _all_matches(catalogue, matches)),
+    )
+
+
+def _price_arrays(
+    builder: _Builder, tariff_rows: Int64s, selector: Selector, allowances: list[CompiledAllowance]
+) -> Prices:
+    """The arrays that the kernel reads while it prices, from tables that have stopped growing."""
+    return Prices(
+        tariff=tariff_rows,
+        card=builder.cards.card.array(),
+        slot=builder.cards.slot.array(),
+        step=builder.cards.step.array(),
+        allowance=np.array([each.row for each in allowances], np.int64).reshape(-1, ALLOWANCE_COLUMNS),
+        place_allowance=_place_table(builder.zones, selector.allowance_matches),
+        place_surcharge=_place_table(builder.zones, builder.surcharge_matches),
+        tariff_zone_set=used_zone_sets(selector.tariffs, len(builder.zones.zone_sets)),
+        window=_windows(allowances, selector.schedules),
     )
 
 
@@ -229,7 +236,7 @@ def _attribute_names(catalogue: Catalogue, matches: list[Match]) -> tuple[str, .
     return tuple(sorted({name for match in _all_matches(catalogue, matches) for name in match.attributes}))
 
 
-def _place_table(zones: ZoneTables, matches: list[Match]) -> UInt8s:
+def _place_table(zones: ZoneTables, matches: Sequence[Match]) -> UInt8s:
     columns = [zones.places_within(match.zones) for match in matches]
     table = np.stack(columns, 1) if columns else np.zeros((len(zones.places), 0), np.uint8)
     return np.ascontiguousarray(table)

@@ -4,8 +4,10 @@
 """
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numba
 import numpy as np
 from numba.core import event
+from numba.core.compiler_lock import global_compiler_lock
 from numpy.typing import NDArray
 
 from millicent.kit import notices
@@ -32,33 +35,64 @@ Bools = NDArray[np.bool_]
 
 def kernel(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """Compile a loop over arrays. Money is ordered: no reassociation, no fastmath, no parallel reduction."""
-    with _own_cache(function):
-        compiled: Any = numba.njit(cache=True, nogil=True, boundscheck=False)(function)
-    return cast(Callable[Parameters, Answer], compiled)
+    return compiled(function)
 
 
 def inlined(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """A leaf of a kernel: pure, small, compiled into its caller by LLVM."""
-    with _own_cache(function):
-        compiled: Any = numba.njit(cache=True, nogil=True, boundscheck=False)(function)
-    return cast(Callable[Parameters, Answer], compiled)
+    return compiled(function)
+
+
+def compiled(function: Callable[Parameters, Answer], **options: Any) -> Callable[Parameters, Answer]:
+    """Compile and keep on disk, with further options of numba for a loop that says why it needs them."""
+    with _own_cache(function) as folder:
+        made: Any = numba.njit(cache=folder is not None, nogil=True, boundscheck=False, **options)(function)
+    if folder is not None and hasattr(made, "compile"):  # a plain function when the JIT is off
+        made.compile = _one_process_compiles(made.compile, folder / f"{function.__module__}.{function.__name__}.lock")
+    return cast(Callable[Parameters, Answer], made)
+
+
+def _one_process_compiles(compile_here: Callable[[Any], Any], lock_path: Path) -> Callable[[Any], Any]:
+    """Let one process compile a signature while the others wait and read what it kept.
+
+    A pool of workers that starts on an empty cache would otherwise compile the same loops side by side, a minute each.
+    A loop waits only for leaves of its own, so processes never wait in a circle; numba's own lock comes first, so
+    neither do the threads of one process.
+    """
+
+    def compile_once(signature: Any) -> Any:
+        with global_compiler_lock, lock_path.open("a") as lock:
+            flock(lock, LOCK_EX)
+            return compile_here(signature)
+
+    return compile_once
 
 
 @contextmanager
-def _own_cache(function: Callable[..., Any]) -> Iterator[None]:
+def _own_cache(function: Callable[..., Any]) -> Iterator[Path | None]:
     """Cache the function in a folder named by the content of everything that is compiled into it.
 
     numba looks at a function's own file only. After a change in a leaf or a layout of arrays in another file it would
-    run the old machine code on the new arrays, which ends in a segmentation fault at best.
+    run the old machine code on the new arrays, which ends in a segmentation fault at best. None when nothing can be
+    written there; without a chosen folder it stands beside the byte code.
     """
     settings: Any = numba.config
     chosen = settings.CACHE_DIR
-    if chosen:
-        settings.CACHE_DIR = str(Path(chosen) / sources_digest(Path(inspect.getfile(function)).parent))
+    sources = Path(inspect.getfile(function)).parent
+    folder = Path(chosen or sources / "__pycache__") / sources_digest(sources)
+    settings.CACHE_DIR = str(folder)
     try:
-        yield
+        yield folder if _writable(folder) else None
     finally:
         settings.CACHE_DIR = chosen
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 @cache

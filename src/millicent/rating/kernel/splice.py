@@ -10,18 +10,18 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 
+from millicent.kit.kernels import compiled
+
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
 
 
 def spliced(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """A leaf of a kernel that takes tables. With NUMBA_DISABLE_JIT=1 it is a plain function."""
-    compiled: Any = numba.njit(inline="always", nogil=True, boundscheck=False)(function)
-    return cast(Callable[Parameters, Answer], compiled)
+    leaf: Any = numba.njit(inline="always", nogil=True, boundscheck=False)(function)
+    return cast(Callable[Parameters, Answer], leaf)
 
 
 def uncounted(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """A kernel that allocates nothing: compiled and cached as `kit.kernels.kernel`, without reference counting."""
-    options: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
-    compiled: Any = numba.njit(cache=True, nogil=True, boundscheck=False, **options)(function)
-    return cast(Callable[Parameters, Answer], compiled)
+    return compiled(function, error_model="numpy", _nrt=False)

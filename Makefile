@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.millicent-installed
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --root-user-action=ignore
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --root-user-action=ignore
 WORKERS ?= 2
 .DEFAULT_GOAL := help
 
@@ -14,7 +14,7 @@ setup: $(STAMP) ## build .venv from requirements.lock (hashes checked)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] < (3, 14) else "Millicent needs Python 3.11, 3.12 or 3.13; set PYTHON=/path/to/python3.11")'
-	@echo "building $(VENV) from requirements.lock (once) ..."
+	@echo "building $(VENV) from requirements.lock (once; a minute or two) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation -e .

@@ -12,6 +12,7 @@ import polars as pl
 
 from millicent.catalog.types import Allowance, Catalogue
 from millicent.kit.errors import BadInput
+from millicent.kit.sheets import write_sheet
 from millicent.rating.rules import opening_units
 from millicent.rating.types import GRANT_COLUMNS, HOLDING_COLUMNS, USAGE_COLUMNS, Reason
 
@@ -167,7 +168,7 @@ def _decimal(nanos: int, digits: int) -> str:
 def write_rated(rows: pl.DataFrame, path: Path) -> None:
     match path.suffix:
         case ".csv":
-            rows.write_csv(path)
+            write_sheet(rows, path)
         case ".jsonl" | ".ndjson":
             rows.write_ndjson(path)
         case ".parquet":

@@ -115,9 +115,11 @@ def _reasons(counts: dict[str, int]) -> str:
 def _write_refused(examination: "Examination", path: Path) -> None:
     import polars as pl
 
+    from millicent.kit.sheets import write_sheet
+
     frames = [deck.refused.select(pl.lit(deck.code).alias("deck"), pl.all()) for deck in examination.decks]
     if frames:
-        pl.concat(frames).write_csv(path)
+        write_sheet(pl.concat(frames), path)
         say(f"Refused rows are in {path}.")
 
 

@@ -180,7 +180,9 @@ def _latest_catalogue() -> "Catalogue":
 
 def _write_faults(report: "ImportReport", *, errors: Path | None) -> None:
     if errors is not None:
-        report.faults.write_csv(errors)
+        from millicent.kit.sheets import write_sheet
+
+        write_sheet(report.faults, errors)
         say(f"{report.faults.height:,} faults are listed in {errors}.")
 
 

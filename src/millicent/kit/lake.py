@@ -178,7 +178,7 @@ class Lake:
 
     def force_to_disk(self, table: str, *, after_version: int) -> None:
         """fsync every commit since `after_version`: ours is among them, whoever else came between."""
-        folder = _local_folder(self.table_url(table))
+        folder = local_folder(self.table_url(table))
         if folder is None:
             return
         found = self.open_table(table)
@@ -217,7 +217,7 @@ def _refuse_drift(rows: pl.DataFrame, *, found: DeltaTable | None, table: str) -
         )
 
 
-def _local_folder(url: str) -> Path | None:
+def local_folder(url: str) -> Path | None:
     parts = urlsplit(url)
     if parts.scheme == "file":
         return Path(unquote(parts.path))

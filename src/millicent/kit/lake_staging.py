@@ -11,19 +11,21 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake._internal import DeltaFileSystemHandler
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from millicent.kit.lake import ATTEMPTS, Lake, LakeBusy, LakeSchemaDrift, LakeSilent, SequenceGoesBack
+from millicent.kit.lake import ATTEMPTS, Lake, LakeBusy, LakeSchemaDrift, LakeSilent, SequenceGoesBack, local_folder
 
 ROW_GROUPS = 16
 SMALLEST_ROW_GROUP = 8_192
+_PIECE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def stage(
     path = f"{folders}/{name}.parquet" if folders else f"{name}.parquet"
     columns = _arrow_table(rows)
     try:
-        size = _write(lake, f"{lake.table_url(table)}/{path}", columns)
+        size = _write(lake, table, path, columns)
     except OSError as fault:
         raise LakeSilent(f"{table}: a file could not be written: {fault}", table=table) from fault
     whole = rows.head(0).with_columns(pl.lit("").alias(column) for column in partition)
@@ -131,18 +133,37 @@ def _arrow_table(rows: pl.DataFrame) -> pa.Table:
     return pa.table(arrays, names=rows.columns)
 
 
-def _write(lake: Lake, url: str, columns: pa.Table) -> int:
-    parts = urlsplit(url)
-    if parts.scheme not in ("", "file"):
-        frame = pl.DataFrame(pl.from_arrow(columns))
-        frame.write_parquet(url, compression="zstd", storage_options=dict(lake.storage_options) or None)
-        return int(frame.estimated_size())  # object stores give the true size on read; Delta uses this as a hint
-    path = Path(unquote(parts.path)) if parts.scheme == "file" else Path(url)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write(lake: Lake, table: str, path: str, columns: pa.Table) -> int:
+    """Write a file, forced to the disk or taken by the object store; returns its true size."""
+    folder = local_folder(lake.table_url(table))
+    if folder is None:
+        return _upload(lake, table, path, columns)
+    file = folder / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _write_parquet(columns, file, compression="lz4")
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+    return file.stat().st_size
+
+
+def _upload(lake: Lake, table: str, path: str, columns: pa.Table) -> int:
+    """Through memory, so that the size is known; smaller than on a disk, because the way there is longer."""
+    sink = pa.BufferOutputStream()
+    _write_parquet(columns, sink, compression="zstd")
+    content = sink.getvalue()
+    store = DeltaFileSystemHandler(lake.table_url(table), dict(lake.storage_options) or None)
+    stream = store.open_output_stream(path)
+    for start in range(0, content.size, _PIECE_BYTES):
+        stream.write(content.slice(start, min(_PIECE_BYTES, content.size - start)).to_pybytes())
+    stream.close()  # type: ignore[attr-defined]
+    return int(content.size)
+
+
+def _write_parquet(columns: pa.Table, target: Path | pa.BufferOutputStream, *, compression: str) -> None:
     pq.write_table(
         columns,
-        path,
-        compression="lz4",
+        target,
+        compression=compression,
         row_group_size=max(-(-columns.num_rows // ROW_GROUPS), SMALLEST_ROW_GROUP),
         use_dictionary=[
             name
@@ -152,9 +173,6 @@ def _write(lake: Lake, url: str, columns: pa.Table) -> int:
         store_schema=False,
         write_statistics=True,
     )
-    with path.open("rb") as written:
-        os.fsync(written.fileno())
-    return path.stat().st_size
 
 
 def _statistics(rows: pl.DataFrame, *, ranged: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from uuid import UUID
 from millicent.config.settings import settings
 from millicent.config.setup import tenant_lake
 from millicent.kit.tenancy import tenant_scope
+from millicent.mediation.road import prepare_roads
 from millicent.mediation.selectors import source_names
 from millicent.mediation.services.accept_pushed_usage import resume_pushes
 from millicent.mediation.services.collect_source import collect_source
@@ -22,9 +23,9 @@ def watch_sources(*, tenant_id: UUID, now: datetime) -> int:
     stores = mediation_stores(tenant_id)
     with tenant_scope(tenant_id):
         names = source_names(active_only=True, watched_only=True)
-    reports = 0
+    reports, prepare = 0, prepare_roads()
     for name in names:
-        reports += len(collect_source(tenant_id=tenant_id, stores=stores, source=name, now=now))
+        reports += len(collect_source(tenant_id=tenant_id, stores=stores, source=name, now=now, prepare=prepare))
     with tenant_scope(tenant_id):
         everyone = source_names(active_only=True)
     for name in everyone:

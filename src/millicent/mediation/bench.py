@@ -24,7 +24,7 @@ from millicent.mediation.services.collect_file import BatchReport, collect_file
 from millicent.mediation.services.declare_source import declare_source
 from millicent.mediation.stores import MediationStores
 from millicent.rating.bench import bench_catalogue
-from millicent.rating.services import compile_catalogue, price_stateless
+from millicent.rating.services import compile_catalogue, prepare_holdings, price_stateless
 
 _FIRST = datetime(2026, 10, 1, tzinfo=UTC)
 _NOW = _FIRST + timedelta(days=31)
@@ -131,7 +131,7 @@ def list_price_of(*, subscribers: int) -> ListPrice:
     """A list price like an operator's: plans with bands and slots, over a deck of prefixes."""
     program = compile_catalogue(bench_catalogue(plans=_PLANS, prefixes=_prefixes()))
     number = pl.int_range(subscribers, eager=True)
-    holdings = pl.DataFrame({"subscription_id": number + 1}).select(
+    plans = pl.DataFrame({"subscription_id": number + 1}).select(
         "subscription_id",
         billing_account_id=(pl.col("subscription_id") - 1) // 3 + 1,
         pool=pl.lit(""),
@@ -141,6 +141,8 @@ def list_price_of(*, subscribers: int) -> ListPrice:
         segment=pl.lit("consumer"),
         reseller=pl.lit(""),
     )
+
+    holdings = prepare_holdings(plans)
 
     def list_price(usage: pl.DataFrame) -> pl.DataFrame:
         return price_stateless(programs=[(0, 1, program)], usage=usage, holdings=holdings)

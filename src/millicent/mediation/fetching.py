@@ -15,6 +15,7 @@ from millicent.kit.errors import BadInput
 from millicent.mediation.errors import SourceSilent
 
 _BLOCK = 1 << 22
+_SERVERS = ("sftp", "ssh", "ftp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,14 @@ class FoundFile:
     name: str
     size_bytes: int
     changed_at_seconds: int | None  # None where the store does not say
+
+
+def storage_options_of(declared: Mapping[str, str], *, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What a source's store wants to know (key, secret, password ...), read from the variables that it declares."""
+    for option, variable in declared.items():
+        if variable not in environment:
+            raise BadInput(f"{variable} is not set", where=f"storage option {option}", cure="Set it for this process.")
+    return {option: environment[variable] for option, variable in declared.items()}
 
 
 def is_local(url: str) -> bool:
@@ -81,7 +90,7 @@ def files_at(url: str, *, pattern: str, storage_options: Mapping[str, str]) -> l
     return sorted(
         (
             FoundFile(
-                url=each["name"] if local else files.unstrip_protocol(each["name"]),
+                url=each["name"] if local else _url_of(each["name"], beside=url, files=files),
                 name=each["name"].rsplit("/", 1)[-1],
                 size_bytes=each["size"] or 0,
                 changed_at_seconds=_changed_at(each),
@@ -91,6 +100,14 @@ def files_at(url: str, *, pattern: str, storage_options: Mapping[str, str]) -> l
         ),
         key=lambda each: each.name,
     )
+
+
+def _url_of(name: str, *, beside: str, files: fsspec.AbstractFileSystem) -> str:
+    """A file's own URL; login and host of a server are those of its folder, for the path alone does not name them."""
+    folder = urlsplit(beside)
+    if folder.scheme in _SERVERS:
+        return f"{folder.scheme}://{folder.netloc}{name}"
+    return str(files.unstrip_protocol(name))
 
 
 def _changed_at(described: Mapping[str, object]) -> int | None:

@@ -18,6 +18,8 @@ class UsageSource(TenantTable):
     dial_plan = models.JSONField(default=dict)
     options = models.JSONField(default=dict)
     collected = models.JSONField(default=dict)  # see rules.declaration.CollectionRules
+    storage_options = models.JSONField(default=dict)  # option of the store -> environment variable that holds it
+    push_token_sha256 = models.TextField(default="")  # of the token that may push usage; "" nobody may
     is_active = models.BooleanField(default=True)
     declared_at = models.DateTimeField()
 
@@ -44,6 +46,8 @@ class UsageBatch(TenantTable):
     next_offset = models.BigIntegerField(default=0)
     next_chunk = models.IntegerField(default=0)
     last_sequence_number = models.BigIntegerField(null=True)  # the switch's running number, last one read
+    declared = models.JSONField(default=dict)  # what the file's header says: records, lost_records
+    source_records = models.BigIntegerField(default=0)  # as the source counts them, where its format has a header
     note = models.TextField(default="")
 
     records_in = models.BigIntegerField(default=0)
@@ -133,6 +137,7 @@ class OpenSession(TenantTable):
     source = models.ForeignKey(UsageSource, on_delete=models.PROTECT, related_name="+")
     correlation_key = models.TextField()
     is_open = models.BooleanField()
+    is_given_up = models.BooleanField(db_default=False)  # its NAS began anew: no end of it will come
     has_start = models.BooleanField()
     has_stop = models.BooleanField()
     started_at_ms = models.BigIntegerField()

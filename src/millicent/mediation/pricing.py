@@ -3,18 +3,21 @@
 It serves control, fraud and spend limits. The bill computes its own prices by replaying the cycle.
 """
 
+import threading
+
 import polars as pl
 
 from millicent.catalog.selectors import catalogue_of, releases
 from millicent.customers.selectors import segment_frame
 from millicent.mediation.facts import RATED_SCHEMA
 from millicent.mediation.refine import ListPrice
-from millicent.rating.services import TariffProgram, compile_catalogue, price_stateless
+from millicent.rating.services import TariffProgram, compile_catalogue, prepare_holdings, price_stateless
 from millicent.rating.types import HOLDING_COLUMNS
 from millicent.subscriptions.selectors import plan_frame
 
 _compiled: dict[str, TariffProgram] = {}  # by digest of the release: compiled once in a process
 _MOST_COMPILED = 8
+_pricing = threading.Lock()  # a program learns new classes of usage while it prices: one thread at a time
 
 
 def list_price_in_force() -> ListPrice | None:
@@ -24,12 +27,13 @@ def list_price_in_force() -> ListPrice | None:
         return None
     programs = [(each.effective_from_ms, each.number, _program(each.number, digest=each.digest)) for each in known]
     tariffs = {code: offering.tariff or "" for code, offering in catalogue_of(known[-1].number).offerings.items()}
-    holdings = holding_frame(plan_frame(), segments=segment_frame(), tariffs=tariffs)
+    holdings = prepare_holdings(holding_frame(plan_frame(), segments=segment_frame(), tariffs=tariffs))
 
     def list_price(usage: pl.DataFrame) -> pl.DataFrame:
         if usage.is_empty():
             return pl.DataFrame(schema=RATED_SCHEMA)
-        return price_stateless(programs=programs, usage=usage, holdings=holdings)
+        with _pricing:
+            return price_stateless(programs=programs, usage=usage, holdings=holdings)
 
     return list_price
 
@@ -54,8 +58,9 @@ def holding_frame(plans: pl.DataFrame, *, segments: pl.DataFrame, tariffs: dict[
 
 
 def _program(number: int, *, digest: str) -> TariffProgram:
-    if digest not in _compiled:
-        while len(_compiled) >= _MOST_COMPILED:
-            _compiled.pop(next(iter(_compiled)))
-        _compiled[digest] = compile_catalogue(catalogue_of(number))
-    return _compiled[digest]
+    with _pricing:
+        if digest not in _compiled:
+            while len(_compiled) >= _MOST_COMPILED:
+                _compiled.pop(next(iter(_compiled)))
+            _compiled[digest] = compile_catalogue(catalogue_of(number))
+        return _compiled[digest]

@@ -20,7 +20,7 @@ from millicent.mediation.rules.declaration import CollectionRules
 from millicent.mediation.rules.event_keys import LATEST_MS, NO_MONTH, event_keys
 from millicent.mediation.rules.numbering import DialPlan, normalised
 from millicent.mediation.rules.validation import reasons, sequence_gaps
-from millicent.mediation.types import DECODED_EXTRA_COLUMNS, DecodedChunk, Part, SuspenseReason
+from millicent.mediation.types import DECODED_EXTRA_COLUMNS, DeclaredFile, DecodedChunk, Part, SuspenseReason
 
 DECODED_SCHEMA = pl.Schema({name: getattr(pl, kind) for name, kind in DECODED_EXTRA_COLUMNS.items()})
 ListPrice = Callable[[pl.DataFrame], pl.DataFrame]  # USAGE_COLUMNS -> RATED_COLUMNS
@@ -61,6 +61,9 @@ class RefinedChunk:
     rated: pl.DataFrame | None = None
     fresh_keys: Mapping[str, UInt64s] = field(default_factory=dict)
     sequence_numbers: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64))
+    declared: DeclaredFile | None = None
+    source_records: int = 0
+    ended: pl.DataFrame | None = None
 
 
 def refine_chunk(chunk: DecodedChunk, *, around: Surroundings, index: KeyIndex) -> RefinedChunk:
@@ -86,6 +89,9 @@ def refine_chunk(chunk: DecodedChunk, *, around: Surroundings, index: KeyIndex) 
         rated=around.list_price(finished) if around.list_price is not None else None,
         fresh_keys=fresh,
         sequence_numbers=chunk.usage["sequence_number"],
+        declared=chunk.declared,
+        source_records=chunk.source_records,
+        ended=chunk.ended,
     )
     found = finished.height + parts.height + refined.suspended.height + refined.faults.height
     assert refined.records_in == found + refined.rejected + refined.duplicate, "a record was lost in the chunk"

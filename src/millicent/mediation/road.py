@@ -1,7 +1,8 @@
-"""Everything the records of one source meet on their way, read once at the start of a batch."""
+"""Everything the records of one source meet on their way, read once for a pass over many files."""
 
-from collections.abc import Mapping, Set
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
 
 from millicent.mediation.directory import SubscriberDirectory, build_directory
 from millicent.mediation.errors import UnknownSource
@@ -28,6 +29,7 @@ class SourceFacts:
     options: Mapping[str, str]
     dial_plan: DialPlan
     rules: CollectionRules
+    storage_options: Mapping[str, str] = field(default_factory=dict)  # option -> environment variable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,10 @@ class Road:
         )
 
 
+PrepareRoad = Callable[[SourceFacts, MediationStores], Road]
+FRESH_SECONDS = 30
+
+
 def source_named(name: str) -> SourceFacts:
     """The declared source, inside a tenant's scope."""
     row = UsageSource.objects.filter(name=name).first()
@@ -70,17 +76,54 @@ def source_named(name: str) -> SourceFacts:
         options=row.options,
         dial_plan=dial_plan_from(row.dial_plan, where=where),
         rules=collection_rules_from(row.collected, where=where),
+        storage_options=row.storage_options,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFacts:
+    """Subscribers and prices: the same for every source of a tenant, and dear to read where there are many."""
+
+    directory: SubscriberDirectory
+    list_price: ListPrice | None
+    services: Set[str] | None
+
+
+def read_facts() -> KnownFacts:
+    """As PostgreSQL knows them now, inside a tenant's scope."""
+    return KnownFacts(
+        directory=build_directory(identifier_frame()), list_price=list_price_in_force(), services=services_on_sale()
     )
 
 
 def prepare_road(source: SourceFacts, stores: MediationStores) -> Road:
     """Read what the records will meet, inside a tenant's scope and while the family's lock is held."""
+    return _road(source, stores, facts=read_facts())
+
+
+def prepare_roads(*, fresh_seconds: int = FRESH_SECONDS) -> PrepareRoad:
+    """The same for file after file of one tenant: subscribers and prices are read again after `fresh_seconds`.
+
+    A folder of a thousand small files does not read all subscribers a thousand times. Whoever subscribes meanwhile and
+    uses at once is suspended as NOBODY, and a retry finds them.
+    """
+    kept: list[tuple[float, KnownFacts]] = []
+
+    def prepare(source: SourceFacts, stores: MediationStores) -> Road:
+        if not kept or time.monotonic() - kept[0][0] >= fresh_seconds:
+            kept[:] = [(time.monotonic(), read_facts())]
+        return _road(source, stores, facts=kept[0][1])
+
+    return prepare
+
+
+def _road(source: SourceFacts, stores: MediationStores, *, facts: KnownFacts) -> Road:
     return Road(
         source=source,
-        directory=build_directory(identifier_frame()),
-        list_price=list_price_in_force(),
+        directory=facts.directory,
+        list_price=facts.list_price,
         index=open_key_index(source.family, stores=stores),
-        known_services=services_on_sale(),
+        known_services=facts.services,
     )
 
 

@@ -126,6 +126,13 @@ def source_names(*, active_only: bool = False, watched_only: bool = False) -> li
     return list(found.values_list("name", flat=True))
 
 
+def push_token_sha256(name: str) -> str:
+    """Digest of the token that may push usage to an active source; "" for one that nobody may push to."""
+    return (
+        UsageSource.objects.filter(name=name, is_active=True).values_list("push_token_sha256", flat=True).first() or ""
+    )
+
+
 def declared_sources() -> list[UsageSource]:
     """Declarations as they are kept, by name."""
     return list(UsageSource.objects.order_by("name"))

@@ -26,9 +26,10 @@ def sessions_of(keys: Sequence[str], *, family: str) -> pl.DataFrame:
 
 
 def lost_sessions(*, source_id: int, silent_since_ms: int, limit: int) -> pl.DataFrame:
-    """Sessions of a source of which nothing was heard since that instant, oldest first."""
+    """Sessions of a source of which nothing was heard since that instant or that were given up, oldest first."""
     query = (
-        f"SELECT {_READ} FROM mediation_open_session WHERE source_id = %s AND is_open AND last_part_at_ms < %s "  # noqa: S608
+        f"SELECT {_READ} FROM mediation_open_session WHERE source_id = %s AND is_open "  # noqa: S608
+        "AND (last_part_at_ms < %s OR is_given_up) "
         "ORDER BY last_part_at_ms, correlation_key LIMIT %s"
     )
     return read_frame(query, [source_id, silent_since_ms, limit], schema=SESSION_COLUMNS)
@@ -58,6 +59,18 @@ def keep_sessions(sessions: pl.DataFrame, *, family: str, source_id: int) -> Non
             f"INSERT INTO mediation_open_session ({columns}) SELECT {columns} FROM waiting_sessions "  # noqa: S608
             f"ON CONFLICT (tenant_id, family, correlation_key) DO UPDATE SET source_id = EXCLUDED.source_id, {changes}"
         )
+
+
+def give_up_sessions(ended: pl.DataFrame, *, family: str) -> None:
+    """Open sessions with these attributes, last heard of before these instants, will not be heard of again."""
+    with connection.cursor() as cursor:
+        for attribute, value, occurred_at_ms in ended.select("attribute", "value", "occurred_at_ms").iter_rows():
+            cursor.execute(
+                "UPDATE mediation_open_session SET is_given_up = true WHERE family = %s AND is_open "
+                "AND last_part_at_ms <= %s AND CASE WHEN attributes = '' THEN false "
+                "ELSE attributes::json ->> %s = %s END",
+                [family, occurred_at_ms, attribute, value],
+            )
 
 
 def close_sessions(keys: Sequence[str], *, family: str) -> None:

@@ -56,17 +56,31 @@ class SuspenseReason(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredFile:
+    """What a file says about itself, where its format has a header. None: it does not say."""
+
+    sequence_number: int | None = None  # running number among the files of its node
+    records: int | None = None  # as the source counts them
+    lost_records: int = 0  # not 0: the node says that records are missing, and how it knows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedChunk:
     """Some records of one file. `records_in` = rows of `usage` + rows of `faults`: nothing is lost in silence.
 
     `faults` columns: record_number, byte_offset, byte_length, reason (SuspenseReason), detail, raw (Binary).
-    `next_offset` is where a resumed run goes on reading.
+    `next_offset` is where a resumed run goes on reading. `source_records` is how many records these are for the source,
+    where one of its records may hold several usages. `ended` names sessions that are over although nothing in them
+    says so: columns attribute, value, occurred_at_ms (a NAS that began anew has none of its sessions from before).
     """
 
     usage: pl.DataFrame
     faults: pl.DataFrame
     records_in: int
     next_offset: int
+    declared: DeclaredFile | None = None
+    source_records: int = 0
+    ended: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""`millicent collect`: run, status, sources, add-source, gaps, rebuild-keys."""
+"""`millicent collect`: run, status, sources, add-source, push-token, gaps, rebuild-keys."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from typing import Any
 import typer
 import yaml
 
-from millicent.config.output import JSON_OPTION, progress, say, show_json, show_table
+from millicent.config.output import JSON_OPTION, progress, say, show_json, show_record, show_table
 from millicent.config.setup import tenant_work
 from millicent.kit.clock import system_now
 from millicent.kit.errors import BadInput
@@ -30,13 +30,14 @@ def run(
 
         names = [source] if source else source_names(active_only=True, watched_only=True)
     from millicent.config.watching import mediation_stores
+    from millicent.mediation.road import prepare_roads
     from millicent.mediation.services.close_lost_sessions import close_lost_sessions
     from millicent.mediation.services.collect_file import collect_file
     from millicent.mediation.services.collect_source import new_files
 
     if files and not source:
         raise BadInput("files were named, but not their source", where="collect run", cure="Name the source first.")
-    stores, now, reports = mediation_stores(tenant_id), system_now(), []
+    stores, now, reports, prepare = mediation_stores(tenant_id), system_now(), [], prepare_roads()
     for name in names:
         found = [(url, _size(url)) for url in files or []] or [
             (each.url, each.size_bytes) for each in new_files(tenant_id=tenant_id, stores=stores, source=name, now=now)
@@ -44,14 +45,17 @@ def run(
         with progress(f"collecting {name}", sum(size for _, size in found)) as advance:
             for url, _ in found:
                 reports.append(
-                    collect_file(tenant_id=tenant_id, stores=stores, source=name, url=url, now=now, on_progress=advance)
-                )
-        reports += close_lost_sessions(tenant_id=tenant_id, stores=stores, source=name, now=now)
+                    collect_file(
+                        tenant_id=tenant_id, stores=stores, source=name, url=url, now=now, on_progress=advance,
+                        prepare=prepare,
+                    )
+                )  # fmt: skip
+        reports += close_lost_sessions(tenant_id=tenant_id, stores=stores, source=name, now=now, prepare=prepare)
     rows = [{**asdict(report)} for report in reports]
     _show(rows, columns=("batch_id", *_TOTALS[2:], "repeats"), title="Collected", as_json=as_json)
     for report in reports:
         if report.note:
-            say(f"{report.name} is damaged: {report.note}")
+            say(f"{report.name} is {report.state}: {report.note}")
 
 
 @app.command("status")
@@ -104,6 +108,21 @@ def add_source(
         declared = [declare_source(each, now=now, where=str(file)) for each in declarations]
     rows = [{"name": each.name, "format": each.format, "family": each.family, "url": each.url} for each in declared]
     _show(rows, columns=("name", "format", "family", "url"), title="Declared", as_json=as_json)
+
+
+@app.command("push-token")
+def push_token(
+    source: str = typer.Argument(..., help="The source that is pushed to."), as_json: bool = JSON_OPTION
+) -> None:
+    """Make a token for pushing usage to a source. It is shown once: only its digest is kept. The old one is void."""
+    with tenant_work():
+        from millicent.mediation.services.renew_push_token import renew_push_token
+
+        token = renew_push_token(source)
+    from millicent.config.settings import settings
+
+    path = f"/push/{settings().tenant}/{source}"
+    show_record("Push token", {"source": source, "path": path, "token": token}, as_json=as_json)
 
 
 @app.command("gaps")

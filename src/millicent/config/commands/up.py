@@ -7,7 +7,7 @@ import typer
 
 from millicent.config.output import say
 
-app = typer.Typer(help="Start the stores and keep them running; watch folders; serve metrics.")
+app = typer.Typer(help="Start the stores and keep them running; watch folders; take pushed usage; serve metrics.")
 
 
 @app.command()
@@ -15,7 +15,7 @@ def up(
     port: int = typer.Option(-1, help="Port of /metrics and /healthz. Default: MILLICENT_HTTP_PORT."),
     once: bool = typer.Option(False, "--once", help="Do every work once, then stop."),
 ) -> None:
-    """Start the stores, bring tables up to date, do what is due, answer /metrics and /healthz on 127.0.0.1.
+    """Start the stores, bring tables up to date, do what is due, answer /metrics, /healthz and pushes on 127.0.0.1.
 
     SIGTERM and Ctrl-C stop it cleanly: the step in hand is finished first.
     """
@@ -28,7 +28,11 @@ def up(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    server = HealthServer(port=chosen.http_port if port < 0 else port, health=_health)
+    from millicent.config.watching import mediation_stores
+    from millicent.network.push.door import PushDoor
+
+    push = PushDoor(stores_of=mediation_stores)
+    server = HealthServer(port=chosen.http_port if port < 0 else port, health=_health, push=push)
     server.start()
     say(f"millicent is up: http://127.0.0.1:{server.port}/healthz and /metrics")
     try:

@@ -11,7 +11,7 @@ from millicent.mediation.facts import USAGE_SCHEMA
 from millicent.mediation.family_lock import family_lock
 from millicent.mediation.models import UsageBatch
 from millicent.mediation.refine import DECODED_SCHEMA, Surroundings, finish_usage
-from millicent.mediation.road import Road, prepare_road, source_named
+from millicent.mediation.road import PrepareRoad, Road, prepare_road, source_named
 from millicent.mediation.rules.correlation import COUNTERS, usage_of_sessions
 from millicent.mediation.rules.declaration import MS_PER_DAY, MS_PER_MINUTE
 from millicent.mediation.services.collect_file import BatchReport, report_of
@@ -28,7 +28,13 @@ _SESSIONS_AT_A_TIME = 50_000
 
 
 def close_lost_sessions(
-    *, tenant_id: UUID, stores: MediationStores, source: str, now: datetime, on_step: OnStep = lambda step: None
+    *,
+    tenant_id: UUID,
+    stores: MediationStores,
+    source: str,
+    now: datetime,
+    on_step: OnStep = lambda step: None,
+    prepare: PrepareRoad = prepare_road,
 ) -> list[BatchReport]:
     """Close the sessions of a source of which nothing was heard for as long as it declares.
 
@@ -47,7 +53,7 @@ def close_lost_sessions(
             )
             silent_since_ms = to_ms(now) - facts.rules.session_minutes * MS_PER_MINUTE
             waiting = lost_sessions(source_id=facts.source_id, silent_since_ms=silent_since_ms, limit=1)
-            road = prepare_road(facts, stores) if waiting.height else None
+            road = prepare(facts, stores) if waiting.height else None
         while road is not None:
             batch_id = _close_round(
                 road, tenant_id=tenant_id, stores=stores, silent_since_ms=silent_since_ms, now=now, on_step=on_step

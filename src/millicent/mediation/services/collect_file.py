@@ -1,7 +1,7 @@
 """Collect one file: every record of it counted once, wherever the run was killed before."""
 
 import mmap
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,11 +14,11 @@ from millicent.kit.errors import BadInput
 from millicent.kit.tenancy import tenant_scope
 from millicent.mediation.ahead import ahead
 from millicent.mediation.family_lock import family_lock
-from millicent.mediation.fetching import LocalFile, local_file
+from millicent.mediation.fetching import LocalFile, is_local, local_file, storage_options_of
 from millicent.mediation.formats import format_named
 from millicent.mediation.models import EventKeyRun, UsageBatch
 from millicent.mediation.refine import RefinedChunk, refine_chunk
-from millicent.mediation.road import Road, SourceFacts, prepare_road, source_named
+from millicent.mediation.road import PrepareRoad, Road, SourceFacts, prepare_road, source_named
 from millicent.mediation.rules.declaration import file_sequence_of
 from millicent.mediation.services.commit_chunk import ChunkPlace, OnStep, commit_chunk
 from millicent.mediation.services.settle_lake import settle_lake
@@ -28,7 +28,6 @@ from millicent.mediation.suspending import ReadRaw
 from millicent.mediation.types import FormatOptions
 
 OnProgress = Callable[[int], None]  # bytes read since the last call
-PrepareRoad = Callable[[SourceFacts, MediationStores], Road]
 _CHUNKS_AHEAD = 1
 
 
@@ -68,7 +67,7 @@ def collect_file(
     """
     with tenant_scope(tenant_id):
         facts = source_named(source)
-    options = dict(stores.lake.storage_options)
+    options = {} if is_local(url) else storage_options_of(facts.storage_options)
     with (
         local_file(url, folder=stores.fetched_folder, storage_options=options) as file,
         family_lock(tenant_id=tenant_id, family=facts.family),
@@ -163,7 +162,7 @@ def _collect(
                 number, read_until = number + 1, refined.next_offset
         except BadInput as damage:  # what came before stays; the batch says where the file stopped being one
             note = str(damage)
-    _close_batch(batch, tenant_id=tenant_id, now=now, note=note)
+    _close_batch(batch, tenant_id=tenant_id, now=now, damage=note)
     metrics.FILES.labels(outcome="damaged" if note else "closed").inc()
     merge_key_runs(road, tenant_id=tenant_id)
 
@@ -183,10 +182,25 @@ def _refined(batch: UsageBatch, *, file: LocalFile, road: Road) -> Generator[Ref
                 yield from chunks
 
 
-def _close_batch(batch: UsageBatch, *, tenant_id: UUID, now: datetime, note: str) -> None:
-    state = BatchState.DAMAGED if note else BatchState.CLOSED
+def _close_batch(batch: UsageBatch, *, tenant_id: UUID, now: datetime, damage: str) -> None:
+    state = BatchState.DAMAGED if damage else BatchState.CLOSED
     with tenant_scope(tenant_id):
-        UsageBatch.objects.filter(pk=batch.pk).update(state=state, note=note, closed_at_ms=None if note else to_ms(now))
+        read = UsageBatch.objects.get(pk=batch.pk)
+        note = "; ".join(filter(None, [damage, *_differences(read.declared, source_records=read.source_records)]))
+        UsageBatch.objects.filter(pk=batch.pk).update(
+            state=state, note=note, closed_at_ms=None if damage else to_ms(now)
+        )
+
+
+def _differences(declared: Mapping[str, int | None], *, source_records: int) -> list[str]:
+    """Where what was read is not what the file's header says."""
+    said, lost = declared.get("records"), declared.get("lost_records")
+    found = []
+    if said is not None and said != source_records:
+        found.append(f"its header says {said} records, {source_records} are in it")
+    if lost:
+        found.append(f"its header says that records were lost (indicator {lost})")
+    return found
 
 
 def merge_key_runs(road: Road, *, tenant_id: UUID) -> None:

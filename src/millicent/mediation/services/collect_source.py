@@ -7,9 +7,9 @@ from uuid import UUID
 from millicent.kit.clock import to_ms
 from millicent.kit.errors import BadInput
 from millicent.kit.tenancy import tenant_scope
-from millicent.mediation.fetching import FoundFile, files_at
+from millicent.mediation.fetching import FoundFile, files_at, is_local, storage_options_of
 from millicent.mediation.models import UsageBatch
-from millicent.mediation.road import SourceFacts, source_named
+from millicent.mediation.road import PrepareRoad, SourceFacts, prepare_roads, source_named
 from millicent.mediation.services.close_lost_sessions import close_lost_sessions
 from millicent.mediation.services.collect_file import BatchReport, OnProgress, collect_file
 from millicent.mediation.states import BatchState
@@ -32,7 +32,8 @@ def new_files(*, tenant_id: UUID, stores: MediationStores, source: str, now: dat
         )
     if not facts.url:
         raise BadInput(f"source {source!r} has no url", where=f"source {source}", cure="Declare url, or name a file.")
-    found = files_at(facts.url, pattern=facts.rules.pattern, storage_options=stores.lake.storage_options)
+    options = {} if is_local(facts.url) else storage_options_of(facts.storage_options)
+    found = files_at(facts.url, pattern=facts.rules.pattern, storage_options=options)
     return [
         each for each in found if (each.name, each.size_bytes) not in known and _is_stable(each, source=facts, now=now)
     ]
@@ -53,17 +54,20 @@ def collect_source(
     now: datetime,
     on_file: OnFile = lambda file: None,
     on_progress: OnProgress = lambda count: None,
+    prepare: PrepareRoad | None = None,
 ) -> list[BatchReport]:
     """Collect every new file of a source, then close its lost sessions. The watch of a folder is this, again and again.
 
-    A damaged file stops alone: its batch says where, and the others are collected.
+    A damaged file stops alone: its batch says where, and the others are collected. `prepare` may share what it reads
+    with the next source of the tenant.
     """
-    reports = []
+    reports, prepare = [], prepare or prepare_roads()
     for file in new_files(tenant_id=tenant_id, stores=stores, source=source, now=now):
         on_file(file)
         reports.append(
             collect_file(
-                tenant_id=tenant_id, stores=stores, source=source, url=file.url, now=now, on_progress=on_progress
+                tenant_id=tenant_id, stores=stores, source=source, url=file.url, now=now, on_progress=on_progress,
+                prepare=prepare,
             )
-        )
-    return reports + close_lost_sessions(tenant_id=tenant_id, stores=stores, source=source, now=now)
+        )  # fmt: skip
+    return reports + close_lost_sessions(tenant_id=tenant_id, stores=stores, source=source, now=now, prepare=prepare)

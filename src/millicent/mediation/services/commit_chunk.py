@@ -16,10 +16,10 @@ from millicent.mediation.models import EventKeyRun, SequenceGap, UsageBatch
 from millicent.mediation.refine import RefinedChunk, Surroundings, finish_usage, gaps_of
 from millicent.mediation.rules.correlation import JoinedParts, closing_records, join_parts
 from millicent.mediation.services.settle_lake import decide_lake_commit, settle_lake
-from millicent.mediation.sessions import keep_sessions, sessions_of
+from millicent.mediation.sessions import give_up_sessions, keep_sessions, sessions_of
 from millicent.mediation.stores import MediationStores
 from millicent.mediation.suspending import ReadRaw, fault_rows, insert_suspense, suspended_rows
-from millicent.mediation.types import SuspenseReason
+from millicent.mediation.types import DeclaredFile, SuspenseReason
 
 OnStep = Callable[[str], None]
 _RANGED = ("occurred_at_ms", "received_at_ms")
@@ -139,12 +139,25 @@ def _record(
     batch.suspended += suspended
     batch.rejected += refined.rejected
     batch.duplicate += refined.duplicate
+    batch.source_records += refined.source_records
+    _take_declaration(refined.declared, batch=batch)
     batch.next_offset, batch.next_chunk = refined.next_offset, place.number + 1
     batch.save()
     insert_suspense(suspended_rows(refined.suspended, read_raw=read_raw), batch_id=batch.pk, now_ms=place.now_ms)
     insert_suspense(fault_rows(refined.faults), batch_id=batch.pk, now_ms=place.now_ms)
     if joined is not None:
         keep_sessions(joined.sessions, family=around.family, source_id=place.source_id)
+    if refined.ended is not None:
+        give_up_sessions(refined.ended, family=around.family)
+
+
+def _take_declaration(declared: DeclaredFile | None, *, batch: UsageBatch) -> None:
+    """What the file's header says; a running number in its name, as the source declares it, comes before."""
+    if declared is None:
+        return
+    batch.declared = {"records": declared.records, "lost_records": declared.lost_records}
+    if batch.file_sequence is None:
+        batch.file_sequence = declared.sequence_number
 
 
 def _record_runs(runs: Mapping[str, KeyRun], *, family: str) -> None:

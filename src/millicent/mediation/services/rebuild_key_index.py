@@ -12,6 +12,7 @@ from millicent.mediation.family_lock import family_lock
 from millicent.mediation.key_index import KeyIndex
 from millicent.mediation.models import EventKeyRun, SuspendedRecord, UsageSource
 from millicent.mediation.rules.event_keys import month_of
+from millicent.mediation.services.settle_lake import settle_lake
 from millicent.mediation.stores import MediationStores
 
 _KEYS = ["event_key_high", "event_key_low"]
@@ -23,6 +24,7 @@ def rebuild_key_index(*, tenant_id: UUID, stores: MediationStores, family: str) 
     Keys of parts are not in the lake: a part that is retransmitted meets its session, as long as that is remembered.
     """
     with family_lock(tenant_id=tenant_id, family=family):
+        settle_lake(tenant_id=tenant_id, lake=stores.lake, family=family)  # what was decided has its keys too
         index = KeyIndex(folder=stores.keys_folder(family), runs=[])
         with tenant_scope(tenant_id):
             keys = _known_keys(stores, family=family)

@@ -4,11 +4,13 @@ import struct
 from dataclasses import dataclass
 
 from millicent.kit.errors import BadInput
+from millicent.mediation.types import DeclaredFile
 
 # Lengths, releases, two times, counts, reason, address, lost indicator: all before the two parts of variable length.
 _FIXED = struct.Struct(">IIBBIIIIB20sBH")
 LARGEST_HEADER = 4 + 4 + 44 + 2 * 65_535
 _EXTENDED_RELEASE = 7
+_UNKNOWN_COUNT = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,17 @@ def read_header(front: bytes) -> ChargingFileHeader:
         sequence_number=fields[7],
         closure_reason=fields[8],
         lost_records=fields[10],
+    )
+
+
+def declaration_of(header: ChargingFileHeader | None) -> DeclaredFile | None:
+    """What the header says as mediation asks for it; all bits of a count set: the node does not know."""
+    if header is None:
+        return None
+    return DeclaredFile(
+        sequence_number=header.sequence_number,
+        records=None if header.records == _UNKNOWN_COUNT else header.records,
+        lost_records=header.lost_records,
     )
 
 

@@ -5,7 +5,7 @@ price of its own; `split=record` adds them up instead.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -15,7 +15,7 @@ from millicent.kit.errors import BadInput
 from millicent.kit.kernels import Int32s, Int64s, UInt8s
 from millicent.mediation.types import DecodedChunk, FormatOptions, SuspenseReason
 from millicent.network.dictionaries.charging_records import KEPT, LINES, charging_record_table
-from millicent.network.files.charging_file import LARGEST_HEADER, read_header
+from millicent.network.files.charging_file import LARGEST_HEADER, declaration_of, read_header
 from millicent.network.files.charging_usage import ChargingReader
 from millicent.network.files.chunks import Faults, make_chunk, usage_frame
 from millicent.network.files.options import CommonOptions, OptionReader, common_options
@@ -55,7 +55,14 @@ class ChargingRecords:
         if not front:
             return
         framed = framing == "file" or (framing == "auto" and front[0] & 0xE0 != 0xA0)
-        begin = max(start_offset, read_header(front).header_octets if framed else 0)
+        header = read_header(front) if framed else None
+        declared = declaration_of(header)
+        begin = max(start_offset, header.header_octets if header is not None else 0)
+        if header is not None and start_offset == 0 and not stream_has_more(stream, begin):
+            yield replace(
+                make_chunk(usage_frame({}, height=0), Faults(), records_in=0, next_offset=begin), declared=declared
+            )  # a file without a record still has its number
+            return
         number, proven = options.first_record_number, start_offset > 0
         room = _Room.of(common)
         for window in windows(stream, offset=begin, block_bytes=max(common.chunk_bytes, 4 * ber.LARGEST_FRAME)):
@@ -63,13 +70,19 @@ class ChargingRecords:
                 decoded = _decode_window(window, framed, common, charging, room, number)
                 if decoded is None:
                     break
-                usage, faults, records_in, position = decoded
+                usage, faults, records_in, records, position = decoded
                 if not proven and usage.height == 0 and faults.only_damaged():
                     raise _not_this_format(faults)
                 proven = True
                 number += records_in
                 window.begin = position
-                yield make_chunk(usage, faults, records_in=records_in, next_offset=window.offset)
+                chunk = make_chunk(usage, faults, records_in=records_in, next_offset=window.offset)
+                yield replace(chunk, declared=declared, source_records=records)
+
+
+def stream_has_more(stream: BinaryIO, offset: int) -> bool:
+    stream.seek(offset)
+    return bool(stream.read(1))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,7 +114,7 @@ class _Room:
 
 def _decode_window(
     window: Window, framed: bool, common: CommonOptions, charging: ChargingReader, room: _Room, number: int
-) -> tuple[pl.DataFrame, Faults, int, int] | None:
+) -> tuple[pl.DataFrame, Faults, int, int, int] | None:
     child, operation, column = charging_record_table()
     records, position = ber.walk_charging_records(
         window.buffer,
@@ -126,7 +139,7 @@ def _decode_window(
     if records == 0:
         return None
     usage, faults, units = _interpret(window, room, records, charging, number)
-    return usage, faults, units, int(position)
+    return usage, faults, units, int(records), int(position)
 
 
 def _interpret(

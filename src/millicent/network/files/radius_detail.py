@@ -71,6 +71,9 @@ _PARTS = {
     "Alive": Part.INTERIM,
     "3": Part.INTERIM,
 }
+_SEVERAL = frozenset({"Cisco-AVPair"})
+_MOST_OF_A_NAME = 16
+_AGAIN = "#"  # in no name of an attribute
 _SWITCHED = ("Accounting-On", "Accounting-Off", "7", "8")
 _LARGEST_COUNTER = 2**32 - 1
 _DAMAGE = {
@@ -84,7 +87,8 @@ class RadiusDetail:
     """Options: `attributes` (names of ATTRIBUTES to keep), and the common ones; `identifier` is a RADIUS attribute.
 
     Start, Interim-Update and Stop are parts that mediation joins; volumes include the Gigawords. Accounting-On and
-    -Off are no usage.
+    -Off are no usage: they end what is left of the NAS's sessions, which are known by the attribute `nas_ip` or `nas`.
+    Of Cisco-AVPair the first sixteen of a record are kept: cisco_avpair, cisco_avpair_2 and so on.
     """
 
     code = "radius_detail"
@@ -100,11 +104,12 @@ class RadiusDetail:
                     f"{name!r} is not known", where="attributes", cure=f"Known are: {', '.join(ATTRIBUTES)}."
                 )
         filters = tuple(column for column, _ in common.not_usage)
-        wanted = dict.fromkeys((*_NEEDED, *common.identifier, *filters, *(ATTRIBUTES[name] for name in attributes)))
+        kept = tuple(each for name in attributes for each in _repeated(name))
+        wanted = dict.fromkeys((*_NEEDED, *common.identifier, *filters, *(column for _, column in kept)))
         if common.supplier:
             wanted[common.supplier] = None
         places = {name: place for place, name in enumerate((HEADER, *wanted))}
-        reading = _DetailReader(places=places, common=common, attributes=attributes, zone=options.zone)
+        reading = _DetailReader(places=places, common=common, attributes=kept, zone=options.zone)
         form = Form(
             what="a FreeRADIUS detail record",
             walk=_detail_walk(tuple(wanted), common),
@@ -116,9 +121,18 @@ class RadiusDetail:
         yield from decode_records(stream, form=form, common=common, options=options, start_offset=start_offset)
 
 
+def _repeated(name: str) -> Iterator[tuple[str, str]]:
+    """(attribute of the usage, column): several of a name have a column each, filled in the order they come."""
+    yield name, ATTRIBUTES[name]
+    if ATTRIBUTES[name] in _SEVERAL:
+        for number in range(2, _MOST_OF_A_NAME + 1):
+            yield f"{name}_{number}", f"{ATTRIBUTES[name]}{_AGAIN}{number}"
+
+
 def _detail_walk(wanted: tuple[str, ...], common: CommonOptions) -> Walk:
-    names = np.frombuffer("".join(wanted).encode(), np.uint8)
-    offsets = np.cumsum([0, *(len(name.encode()) for name in wanted)], dtype=np.int64)
+    written = [name.partition(_AGAIN)[0].encode() for name in wanted]
+    names = np.frombuffer(b"".join(written), np.uint8)
+    offsets = np.cumsum([0, *map(len, written)], dtype=np.int64)
 
     def walk(window: Window, room: Room) -> tuple[int, int]:
         records, position = detail.walk_detail(
@@ -148,7 +162,7 @@ def _detail_walk(wanted: tuple[str, ...], common: CommonOptions) -> Walk:
 class _DetailReader:
     places: dict[str, int]
     common: CommonOptions
-    attributes: tuple[str, ...]
+    attributes: tuple[tuple[str, str], ...]
     zone: str
 
     def text(self, fields: Fields, name: str) -> pl.Series:
@@ -170,18 +184,32 @@ class _DetailReader:
         start = (status.replace_strict(_PARTS, default="") == Part.START).to_numpy()
         seconds = np.where(start, 0, seconds)  # some NAS repeat the last session's time in a Start
         columns = self._identity(fields, status, seconds, verdict) | {
-            "occurred_at_ms": pl.Series(when - seconds * 1_000),
+            "occurred_at_ms": pl.Series(when),
             "duration_ms": pl.Series(seconds * 1_000),
             "uplink_bytes": pl.Series(np.where(start, 0, self._volume(fields, "Input", verdict))),
             "downlink_bytes": pl.Series(np.where(start, 0, self._volume(fields, "Output", verdict))),
             "answered": pl.repeat(True, fields.height, dtype=pl.Boolean, eager=True),
-            "attributes": fields.json([(name, self.places[ATTRIBUTES[name]]) for name in self.attributes]),
+            "attributes": fields.json([(name, self.places[column]) for name, column in self.attributes]),
             "service": pl.repeat(self.common.service, fields.height, dtype=pl.String, eager=True),
             "direction": pl.repeat(self.common.direction, fields.height, dtype=pl.String, eager=True),
         }
         if self.common.supplier:
             columns["supplier"] = self.text(fields, self.common.supplier)
-        return Interpretation(columns=columns, verdict=verdict)
+        return Interpretation(columns=columns, verdict=verdict, ended=self._ended(fields, status, when))
+
+    def _ended(self, fields: Fields, status: pl.Series, when: Int64s) -> pl.DataFrame | None:
+        """A NAS that begins or ends accounting has lost its sessions from before."""
+        switched = np.flatnonzero(status.is_in(_SWITCHED).to_numpy() & (when > 0))
+        if not switched.size:
+            return None
+        told, known = fields.rows(switched), dict(self.attributes)
+        named = [(name, self.text(told, ATTRIBUTES[name])) for name in ("nas_ip", "nas") if name in known]
+        rows = [
+            next(((name, values[row], at) for name, values in named if values[row]), None)
+            for row, at in enumerate(when[switched].tolist())
+        ]
+        schema = {"attribute": pl.String, "value": pl.String, "occurred_at_ms": pl.Int64}
+        return pl.DataFrame([row for row in rows if row is not None], schema=schema, orient="row")
 
     def _judge_status(self, fields: Fields, status: pl.Series, verdict: Verdict) -> None:
         header = fields.instants(self.places[HEADER], pattern=_HEADER_TIME, zone=self.zone)

@@ -1,7 +1,7 @@
 """The loop that every format of records shares: blocks, records, fields, then one interpretation of whole columns."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -56,6 +56,7 @@ class Interpretation:
 
     columns: Mapping[str, pl.Series]
     verdict: Verdict
+    ended: pl.DataFrame | None = None  # see DecodedChunk
 
 
 Interpret = Callable[[Fields, Int64s], Interpretation]  # fields and the byte offset of each record
@@ -121,13 +122,14 @@ def decode_records(
             records, position = form.walk(window, room)
             if records == 0:
                 break
-            usage, faults = _interpret_block(window, form, room, records, number)
+            usage, faults, ended = _interpret_block(window, form, room, records, number)
             if not proven and usage.height == 0 and faults.only_damaged():
                 refuse_file(faults, form.what)
             proven = True
             number += records
             window.begin = position
-            yield make_chunk(usage, faults, records_in=records, next_offset=window.offset)
+            chunk = make_chunk(usage, faults, records_in=records, next_offset=window.offset)
+            yield chunk if ended is None else replace(chunk, ended=ended)
 
 
 def refuse_file(faults: Faults, what: str) -> None:
@@ -139,17 +141,20 @@ def refuse_file(faults: Faults, what: str) -> None:
     )
 
 
-def _interpret_block(window: Window, form: Form, room: Room, records: int, number: int) -> tuple[pl.DataFrame, Faults]:
+def _interpret_block(
+    window: Window, form: Form, room: Room, records: int, number: int
+) -> tuple[pl.DataFrame, Faults, pl.DataFrame | None]:
     start, end = room.record_start[:records], room.record_end[:records]
     numbers = np.arange(number, number + records, dtype=np.int64)
     offsets = start + np.int64(window.offset_of(0))
     structure = _judge_structure(window, form, room, records, numbers)
     sound = np.flatnonzero(structure.accepted)
     usage = usage_frame({}, height=0)
-    faults = Faults()
+    faults, ended = Faults(), None
     if sound.size:
         fields = _fields(window, room, records, sound)
         told = form.interpret(fields, offsets[sound])
+        ended = told.ended
         kept = sound[told.verdict.accepted]
         known = dict(told.columns)
         usage = usage_frame(
@@ -165,7 +170,7 @@ def _interpret_block(window: Window, form: Form, room: Room, records: int, numbe
             usage = usage.filter(pl.Series(told.verdict.accepted))
         _add_faults(faults, told.verdict, window, start[sound], end[sound], numbers[sound])
     _add_faults(faults, structure, window, start, end, numbers)
-    return usage, faults
+    return usage, faults, ended
 
 
 def _fields(window: Window, room: Room, records: int, sound: Int64s) -> Fields:

@@ -17,9 +17,9 @@ def _line_end(buffer: UInt8s, position: int, end: int) -> int:
 
 
 @inlined
-def _wanted(buffer: UInt8s, start: int, end: int, names: UInt8s, name_offsets: Int64s) -> int:
-    """The place of an attribute name among those wanted, -1 when it is not."""
-    for place in range(name_offsets.shape[0] - 1):
+def _wanted(buffer: UInt8s, start: int, end: int, begin: int, names: UInt8s, name_offsets: Int64s) -> int:
+    """The place of an attribute name among those wanted from `begin` on, -1 when it is not."""
+    for place in range(begin, name_offsets.shape[0] - 1):
         first = name_offsets[place]
         if name_offsets[place + 1] - first != end - start:
             continue
@@ -54,7 +54,8 @@ def walk_detail(
 ) -> tuple[int, int]:
     """A record is a line at the left edge, lines that begin with a blank or tab, and an empty line.
 
-    The first of several attributes of one name counts. Returns (records, position after the last whole one).
+    Several attributes of one name fill as many places as `names` has for it; the rest is left out. Returns
+    (records, position after the last whole one).
     """
     columns = field_start.shape[1]
     count = 0
@@ -116,8 +117,10 @@ def walk_detail(
                     if state == SOUND:
                         state = NO_VALUE
                 else:
-                    place = _wanted(buffer, name_from, name_to, names, name_offsets)
-                    if place >= 0 and field_start[count, place + 1] < 0:
+                    place = _wanted(buffer, name_from, name_to, 0, names, name_offsets)
+                    while place >= 0 and field_start[count, place + 1] >= 0:
+                        place = _wanted(buffer, name_from, name_to, place + 1, names, name_offsets)
+                    if place >= 0:
                         value_end = stop
                         if buffer[value] == QUOTE:
                             if value_end - 1 > value and buffer[value_end - 1] == QUOTE:

@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,27 +22,29 @@ for _name in [name for name in os.environ if name.startswith("MILLICENT_") and "
 # Compiled kernels outlive the test's home, so a second run is quick.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "millicent-numba"))
 
-_admin_url = os.environ.get("MILLICENT_TEST_DATABASE_URL")
-if _admin_url:
-    from tests.external_database import prepare_external_database
 
-    prepare_external_database(_admin_url)
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the stores in each process that runs tests: not in one that only hands them out to its workers."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return
+    admin_url = os.environ.get("MILLICENT_TEST_DATABASE_URL")
+    if admin_url:
+        from tests.external_database import prepare_external_database
 
+        prepare_external_database(admin_url)
+    from millicent.config.setup import open_stores
 
-from millicent.config.setup import open_stores  # noqa: E402 - the environment above must come first
-
-open_stores(migrate=True)
-
-from django.db import connections  # noqa: E402 - Django is set up by now
-
-from millicent.kit.embedded import leave_servers  # noqa: E402
-from millicent.kit.models import Tenant  # noqa: E402
-from millicent.kit.tenancy import tenant_scope  # noqa: E402
+    open_stores(migrate=True)
 
 
-def pytest_sessionfinish() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the embedded server and remove the home that was made for this session."""
-    connections.close_all()
+    from django.db import connections
+
+    from millicent.kit.embedded import leave_servers
+
+    if "millicent.config.django" in sys.modules:
+        connections.close_all()
     leave_servers()
     if "MILLICENT_TEST_HOME" not in os.environ:
         shutil.rmtree(_HOME, ignore_errors=True)
@@ -50,6 +53,10 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture
 def tenant_id() -> Iterator[UUID]:
     """A tenant of its own for each test: row security keeps the tests apart, so nothing needs cleaning."""
+    from django.db import connections
+
+    from millicent.kit.models import Tenant
+
     tenant = Tenant.objects.create(code=f"test-{uuid4().hex[:12]}", created_at=datetime(2026, 1, 1, tzinfo=UTC))
     yield tenant.id
     connections.close_all()
@@ -58,5 +65,7 @@ def tenant_id() -> Iterator[UUID]:
 @pytest.fixture
 def tenant(tenant_id: UUID) -> Iterator[UUID]:
     """The same, with its transaction already open. Code that opens its own transactions takes `tenant_id`."""
+    from millicent.kit.tenancy import tenant_scope
+
     with tenant_scope(tenant_id):
         yield tenant_id

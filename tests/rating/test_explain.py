@@ -1,7 +1,9 @@
 """Explanations: the steps of the very loops that price, as a document and as sentences."""
 
 import json
+import os
 
+import numba
 import polars as pl
 import pytest
 from tests.rating.builders import (
@@ -25,6 +27,13 @@ from millicent.kit.errors import BadInput
 from millicent.rating.explain import explain_charge
 from millicent.rating.sentences import LANGUAGES, explanation_sentences
 from millicent.rating.services import UsageNotFound, trace_usage
+
+# The steps are compiled only in `make soak`: the loop with its trace takes the compiler a minute or more. In `make
+# test` these tests run without the compiler, started by test_judge.py.
+compiled_in_soak = pytest.mark.skipif(
+    not numba.config.DISABLE_JIT and os.environ.get("MILLICENT_TRACE_COMPILED") != "1", reason="see test_judge.py"
+)
+pytestmark = compiled_in_soak
 
 PROGRAM = a_program(
     a_tariff(

@@ -118,7 +118,20 @@ def test_the_loops_agree_with_the_judge_without_the_compiler():
 
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", "-m", "not slow", __file__,
-         str(Path(__file__).with_name("test_pricing.py"))],
+         *(str(Path(__file__).with_name(name)) for name in ("test_pricing.py", "test_explain.py"))],
+        env=environment, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
+    )  # fmt: skip
+
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_the_compiled_loops_write_the_same_steps():
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "0", "MILLICENT_TRACE_COMPILED": "1"}
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider",
+         str(Path(__file__).with_name("test_explain.py"))],
         env=environment, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
     )  # fmt: skip
 

@@ -1,5 +1,7 @@
 """The array-level door: charges, a program and a state in, answers out. No frame, no name, no allocation per charge."""
 
+from typing import Any, TypeVar
+
 import numpy as np
 
 from millicent.kit.kernels import Int64s
@@ -64,6 +66,14 @@ def no_state() -> State:
     )
 
 
+Arrays = TypeVar("Arrays", bound=tuple[Any, ...])
+
+
+def _plain(arrays: Arrays) -> Arrays:
+    """Arrays that the compiled loop takes as they are: a read-only one would make the compiler build the loop again."""
+    return type(arrays)(*(np.require(each, requirements=("C", "W")) for each in arrays))
+
+
 def run_kernel(
     *,
     program: TariffProgram,
@@ -75,6 +85,7 @@ def run_kernel(
 ) -> Answers:
     """Price the charges of `order` in that order; returns the answers, with room made for more draws when needed."""
     selection = program.selector.arrays()
+    charges, state = _plain(charges), _plain(state)
     scratch = scratch_for(program, state)
     place = 0
     while True:

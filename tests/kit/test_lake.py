@@ -10,7 +10,9 @@ import pytest
 from deltalake.exceptions import CommitFailedError
 
 from millicent.kit import lake as lake_module
+from millicent.kit import lake_staging
 from millicent.kit.lake import Lake, LakeBusy, LakeSchemaDrift, LakeSilent, SequenceGoesBack
+from millicent.kit.lake_staging import publish, stage
 
 WRITE_AND_DIE = """
 import os, sys
@@ -203,3 +205,15 @@ def test_a_lake_that_cannot_be_written_is_an_outage(tmp_path):
 
 def test_credentials_are_not_shown(tmp_path):
     assert "hunter2" not in repr(Lake(root="s3://b", storage_options={"AWS_SECRET_ACCESS_KEY": "hunter2"}))
+
+
+def test_a_file_staged_in_an_object_store_is_recorded_with_its_true_size(lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(lake_staging, "local_folder", lambda url: None)  # as if the folder were a store
+    (tmp_path / "lake/usage").mkdir(parents=True)
+    store = Lake(root=f"file://{tmp_path}/lake")
+
+    staged = stage(store, "usage", some_rows(1, 2, 3).drop("day"), name="a", partition={"day": "2026-01-01"})
+
+    assert staged.size_bytes == (tmp_path / "lake/usage/day=2026-01-01/a.parquet").stat().st_size > 0
+    assert publish(store, "usage", [staged], writer="w", sequence=0)
+    assert numbers_in(lake) == [1, 2, 3]

@@ -5,7 +5,10 @@ from datetime import timedelta
 
 import pytest
 from tests.mediation.builders import NOW, a_call, a_source, collect, lake_usage, totals, write_events
+from tests.network.builders import a_rating_group, a_session
 
+from millicent.config.demo.records.charging import charging_file, pgw_record
+from millicent.kit.clock import to_ms
 from millicent.kit.errors import BadInput
 from millicent.kit.tenancy import tenant_scope
 from millicent.mediation.errors import UnknownFormat, UnknownSource
@@ -13,6 +16,8 @@ from millicent.mediation.selectors import batch_totals, missing_files, record_ga
 from millicent.mediation.services.accept_pushed_usage import accept_pushed_usage, resume_pushes
 from millicent.mediation.services.collect_source import collect_source
 from millicent.mediation.services.rebuild_key_index import rebuild_key_index
+
+NOW_MS = to_ms(NOW)
 
 
 @pytest.fixture
@@ -95,6 +100,31 @@ def test_files_and_records_that_are_missing_are_named_until_they_come(tenant_id,
 
     drop(folder, "cdr_8.jsonl", a_call("8"))
     look(tenant_id, stores)
+    with tenant_scope(tenant_id):
+        assert missing_files(source="switch") == [(9, 9)]
+
+
+def test_what_the_header_of_a_charging_file_says_is_compared_with_what_is_in_it(tenant_id, stores, folder):
+    a_source(tenant_id, format="charging_records")
+    session = pgw_record(a_session(usage=[a_rating_group(10), a_rating_group(20)]))
+    whole = charging_file([session], sequence_number=7, five_g=False, at_ms=NOW_MS)
+    lacking = bytearray(charging_file([session, session[:-1] + b"x"], sequence_number=10, five_g=False, at_ms=NOW_MS))
+    lacking[18:22], lacking[47] = (3).to_bytes(4, "big"), 5
+    empty = charging_file([], sequence_number=8, five_g=False, at_ms=NOW_MS)
+    reports = []
+    for name, content in (("a", whole), ("b", bytes(lacking)), ("c", empty)):
+        (folder / name).write_bytes(content)
+        reports.append(collect(tenant_id, stores, folder / name))
+
+    assert [(each.state, each.records_in, each.note) for each in reports] == [
+        ("closed", 2, ""),
+        (
+            "closed",
+            reports[1].records_in,
+            "its header says 3 records, 2 are in it; its header says that records were lost (indicator 5)",
+        ),
+        ("closed", 0, ""),
+    ]
     with tenant_scope(tenant_id):
         assert missing_files(source="switch") == [(9, 9)]
 

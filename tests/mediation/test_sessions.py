@@ -152,3 +152,32 @@ def test_partial_records_pass_or_add_up_as_the_source_declares(tenant_id, stores
     assert usage.height == usages
     assert (usage["duration_ms"].sum(), usage["downlink_bytes"].sum()) == (3_000, 11)
     assert usage["occurred_at_ms"][0] == NOON_MS
+
+
+def test_a_nas_that_begins_anew_has_lost_its_sessions_from_before(tenant_id, stores, tmp_path):
+    a_source(tenant_id, format="radius_detail", options={"identifier_kind": "sip_user"})
+
+    def record(at, status, session, nas="10.0.0.1", **said):
+        named = {
+            "User-Name": '"alice"', "Acct-Status-Type": status, "Acct-Session-Id": f'"{session}"',
+            "NAS-IP-Address": nas, "Event-Timestamp": f'"Nov  3 2026 {at} UTC"', **said,
+        }  # fmt: skip
+        lines = "".join(f"\t{name.replace('_', '-')} = {value}\n" for name, value in named.items())
+        return f"Tue Nov  3 {at} 2026\n{lines}\n"
+
+    file = tmp_path / "detail"
+    file.write_text(
+        record("12:00:00", "Start", "s1")
+        + record("12:00:00", "Start", "other", nas="10.0.0.2")
+        + record("12:01:00", "Interim-Update", "s1", Acct_Session_Time=60, Acct_Input_Octets=10)
+        + record("12:01:00", "Interim-Update", "other", nas="10.0.0.2", Acct_Session_Time=60, Acct_Input_Octets=7)
+        + record("12:05:00", "Accounting-On", "boot")
+        + record("12:06:00", "Start", "s2")
+    )
+    assert totals(collect(tenant_id, stores, file)) == (6, 5, 0, 1, 0)
+
+    (sweep,) = lost(tenant_id, stores, days=-1)
+
+    assert totals(sweep) == (1, 1, 0, 0, 0)
+    assert lake_usage(stores).select(SHAPE).rows() == [(NOON_MS, MINUTE_MS, 10, 0)]
+    assert lost(tenant_id, stores, days=-1) == []

@@ -40,6 +40,20 @@ def test_each_fault_of_the_radius_sample_has_its_reason() -> None:
     ]
 
 
+def test_every_avpair_of_a_record_is_kept_up_to_sixteen() -> None:
+    pairs = "".join(f'\tCisco-AVPair = "pair={number}"\n' for number in range(1, 19))
+    content = (
+        f'Mon Oct  5 11:00:30 2026\n\tUser-Name = "u"\n\tAcct-Status-Type = Start\n\tAcct-Session-Id = "s1"\n{pairs}\n'
+    ).encode()
+
+    (chunk,) = decoded(RadiusDetail(), content, attributes="cisco_avpair")
+
+    kept = json.loads(chunk.usage["attributes"][0])
+    assert list(kept.items())[:2] == [("cisco_avpair", "pair=1"), ("cisco_avpair_2", "pair=2")]
+    assert list(kept.items())[-1] == ("cisco_avpair_16", "pair=16")
+    assert len(kept) == 16
+
+
 def test_without_an_event_time_the_servers_time_less_the_delay_counts() -> None:
     content = (
         b'Mon Oct  5 11:00:30 2026\n\tUser-Name = "u"\n\tAcct-Status-Type = Start\n\tAcct-Session-Id = "s1"\n'

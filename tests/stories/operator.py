@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tests.billing.builders import KnownFacts, a_moment
+from tests.billing.builders import a_moment
 
+from millicent.billing.ports import BillingFacts
 from millicent.billing.runs import RunReport
 from millicent.billing.services.release_bill_run import release_bill_run
 from millicent.kit.bulk import read_rows
@@ -18,7 +19,7 @@ class BillingOffice:
     """One operator. `facts` may change between bills: that is what stories are about."""
 
     tenant_id: UUID
-    facts: KnownFacts
+    facts: BillingFacts
 
     def release(self, *, through: datetime, now: datetime | None = None, **options: Any) -> RunReport | None:
         return release_bill_run(

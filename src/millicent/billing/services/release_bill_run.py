@@ -1,15 +1,12 @@
 """Release bills: compute in as many processes as there are cores, issue in one order."""
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
+from functools import partial
 from uuid import UUID
 
-import django
 from django.db import connection, transaction
 
 from millicent.billing import selectors
@@ -23,7 +20,9 @@ from millicent.billing.services.compute_batch import compute_batch
 from millicent.billing.services.plan_bill_run import BATCH_SIZE, due_payers, plan_bill_run
 from millicent.billing.services.prepare_batch import prepare_batch
 from millicent.billing.services.price_retail import Pricing, pricing_of
+from millicent.billing.worker import begin_worker
 from millicent.kit.clock import to_ms
+from millicent.kit.compute import run_partitions
 from millicent.kit.tenancy import tenant_scope
 
 Advance = Callable[[int], object]
@@ -118,26 +117,15 @@ def _orders_left(tenant_id: UUID, *, run: BillRun) -> list[BatchOrder]:
 def _prepared(
     orders: list[BatchOrder], *, run: BillRun, facts: BillingFacts, workers: int, most_lines: int
 ) -> Iterator[PreparedBatch]:
-    """Prepared batches in order. Workers run ahead by a few batches, so memory does not grow with the run."""
+    """Prepared batches in order. Workers run ahead by a few batches, so memory does not grow with the run.
+
+    Raises `kit.compute.WorkerLost` when a worker process is killed: what was issued stays, the next call goes on.
+    """
+    compute = partial(_compute, run_id=run.id, facts=facts, most_lines=most_lines)
     if workers <= 1 or len(orders) <= 1:
-        for order in orders:
-            yield _compute(order, run_id=run.id, facts=facts, most_lines=most_lines)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would share the parent's connections and threads
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=django.setup) as pool:
-        left = iter(orders)
-        ahead: list[Future[PreparedBatch]] = []
-        try:
-            for order in islice(left, workers + 2):
-                ahead.append(pool.submit(_compute, order, run_id=run.id, facts=facts, most_lines=most_lines))
-            while ahead:
-                prepared = ahead.pop(0).result()
-                for order in islice(left, 1):
-                    ahead.append(pool.submit(_compute, order, run_id=run.id, facts=facts, most_lines=most_lines))
-                yield prepared
-        finally:
-            for future in ahead:
-                future.cancel()
+        yield from map(compute, orders)
+    else:
+        yield from run_partitions(compute, orders, workers=workers, prepare=begin_worker)
 
 
 _PRICINGS: dict[tuple[UUID, int], Pricing] = {}

@@ -1,9 +1,10 @@
 """Small catalogues, accounts and usage. A builder shows only what a test is about."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,7 @@ EUR = 1_000_000_000
 CENT = EUR // 100
 MADRID = "Europe/Madrid"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_ZONE_NAMES = {"spain": {"en": "Spain", "es": "España"}, "france": {"en": "France", "es": "Francia"}}
 
 
 def at(*parts: int, zone: str = MADRID) -> int:
@@ -108,6 +110,7 @@ def a_catalogue(
     tariffs: Sequence[Tariff] = (),
     discounts: Sequence[Any] = (),
     currency: str = "EUR",
+    zones: Mapping[str, str] = MappingProxyType({"spain": "34"}),
 ) -> Catalogue:
     return Catalogue(
         operator=Operator(code="aurora", legal_name="Aurora", country="ES", currency=currency, zone=MADRID),
@@ -119,7 +122,10 @@ def a_catalogue(
         calendars={"plain": TariffCalendar(code="plain", zone=MADRID, bands=())},
         zone_maps={
             "world": ZoneMap(
-                code="world", zones=(Zone(code="spain", names={"en": "Spain", "es": "España"}, prefixes=("34",)),)
+                code="world",
+                zones=tuple(
+                    Zone(code=code, names=_ZONE_NAMES[code], prefixes=(prefix,)) for code, prefix in zones.items()
+                ),
             )
         },
         network_zones={},

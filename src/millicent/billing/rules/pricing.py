@@ -9,6 +9,7 @@ from millicent.billing.rules.allowances import Bucket, pool_of
 from millicent.billing.rules.charges import OPEN_END_MS, Charge, ChargeKey
 from millicent.billing.rules.context import BillContext, HeldSubscription
 from millicent.billing.rules.cycles import CycleSpan
+from millicent.billing.rules.holdings import HeldRun
 from millicent.billing.rules.rounding import to_minor_units
 from millicent.billing.rules.words import together
 from millicent.catalog.types import ChargeKind
@@ -23,39 +24,50 @@ NO_COUNTERS = pl.DataFrame(schema=schema_of(COUNTER_COLUMNS))
 AGGREGATED = ("subscription_id", "service", "zone", "tariff", "rule", "currency")
 
 
-def holding_frame(work: Sequence[tuple[BillContext, CycleSpan]]) -> pl.DataFrame:
-    """Which tariff prices whose usage, for the cycle of each payer."""
-    rows = [
-        row
-        for context, cycle in work
-        for held in context.subscriptions
-        for row in _holdings(held, context=context, cycle=cycle)
-    ]
-    return pl.DataFrame(rows, schema=schema_of(HOLDING_COLUMNS), orient="row")
+def holding_layers(work: Sequence[tuple[BillContext, CycleSpan]]) -> list[pl.DataFrame]:
+    """Which tariff prices whose usage, for the cycle of each payer: the plans' tariffs, then those of add-ons.
+
+    A layer is asked about what no layer before it could price. The n-th add-on of a subscription that brings a tariff
+    is in layer n, so within a layer a subscription has one tariff at a time.
+    """
+    layers: list[list[tuple[object, ...]]] = [[]]
+    for context, cycle in work:
+        for held in context.subscriptions:
+            add_ons = 0
+            for run in held.runs:
+                rows = _holdings(run, held=held, context=context, cycle=cycle)
+                if not run.add_on:
+                    layers[0] += rows
+                elif any(row[_TARIFF] for row in rows):
+                    add_ons += 1
+                    layers += [[] for _ in range(add_ons + 1 - len(layers))]
+                    layers[add_ons] += rows
+    return [pl.DataFrame(rows, schema=schema_of(HOLDING_COLUMNS), orient="row") for rows in layers]
+
+
+_TARIFF = tuple(HOLDING_COLUMNS).index("tariff")
 
 
 def _holdings(
-    held: HeldSubscription, *, context: BillContext, cycle: CycleSpan
-) -> list[tuple[int, int, str, int, int, str, str, str]]:
-    rows = []
-    for run in held.runs:
-        if run.add_on or run.from_ms >= cycle.until_ms or run.until_ms <= cycle.from_ms:
-            continue
-        for view, from_ms, until_ms in context.releases.within(from_ms=run.from_ms, until_ms=run.until_ms):
-            if from_ms < cycle.until_ms and until_ms > cycle.from_ms:
-                rows.append(
-                    (
-                        held.facts.subscription_id,
-                        held.account.billing_account_id,
-                        pool_of(held, payer_id=context.group.payer.billing_account_id),
-                        from_ms,
-                        until_ms,
-                        view.offering(run.offering, currency=held.account.currency).tariff,
-                        held.account.segment,
-                        held.account.reseller,
-                    )
-                )
-    return rows
+    run: HeldRun, *, held: HeldSubscription, context: BillContext, cycle: CycleSpan
+) -> list[tuple[object, ...]]:
+    """One run's tariff, release by release; nothing when the cycle does not see the run."""
+    if run.from_ms >= cycle.until_ms or run.until_ms <= cycle.from_ms:
+        return []
+    return [
+        (
+            held.facts.subscription_id,
+            held.account.billing_account_id,
+            pool_of(held, payer_id=context.group.payer.billing_account_id),
+            from_ms,
+            until_ms,
+            view.offering(run.offering, currency=held.account.currency).tariff,
+            held.account.segment,
+            held.account.reseller,
+        )
+        for view, from_ms, until_ms in context.releases.within(from_ms=run.from_ms, until_ms=run.until_ms)
+        if from_ms < cycle.until_ms and until_ms > cycle.from_ms
+    ]
 
 
 def grant_frame(buckets: Sequence[Bucket]) -> pl.DataFrame:
@@ -204,9 +216,12 @@ def _usage_charge(
 def _offering_of(
     held: HeldSubscription, *, tariff: str, context: BillContext, cycle: CycleSpan
 ) -> tuple[str, str, str]:
-    """The offering whose tariff priced it, the latest held in the cycle, with its tax category and ledger code."""
-    for run in reversed(held.runs):
-        if run.add_on or run.from_ms >= cycle.until_ms or run.until_ms <= cycle.from_ms:
+    """The plan or add-on whose tariff priced it, the latest held in the cycle, with its tax category and ledger code.
+
+    Plans are looked at first, as they are when usage is priced.
+    """
+    for run in sorted(held.runs, key=lambda run: (run.add_on, -run.from_ms)):
+        if run.from_ms >= cycle.until_ms or run.until_ms <= cycle.from_ms:
             continue
         for release, _, _ in context.releases.within(from_ms=run.from_ms, until_ms=min(run.until_ms, OPEN_END_MS)):
             view = release.offering(run.offering, currency=held.account.currency)

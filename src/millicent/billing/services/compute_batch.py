@@ -17,7 +17,7 @@ from millicent.billing.rules.pricing import (
     UsageTexts,
     closing_buckets,
     grant_frame,
-    holding_frame,
+    holding_layers,
     sum_usage,
     usage_charges,
 )
@@ -289,7 +289,7 @@ def _price_together(
     opened = [[*work.carried, *granted(work.context, cycle=cycle)] for work, cycle in now]
     together = [bucket for buckets in opened for bucket in buckets]
     priced = pricing.price(
-        rows, holdings=holding_frame([(work.context, cycle) for work, cycle in now]), grants=grant_frame(together)
+        rows, holdings=holding_layers([(work.context, cycle) for work, cycle in now]), grants=grant_frame(together)
     )
     closing = closing_buckets(together, grants=priced.grants)
     sums = sum_usage(priced.rated)

@@ -9,7 +9,7 @@ from millicent.billing.ports import BillingFacts
 from millicent.billing.rules.allowances import carried_over, granted
 from millicent.billing.rules.context import bill_context
 from millicent.billing.rules.cycles import CycleSpan
-from millicent.billing.rules.pricing import grant_frame, holding_frame
+from millicent.billing.rules.pricing import grant_frame, holding_layers
 from millicent.billing.services.price_retail import pricing_of
 from millicent.billing.types import UsageDetail
 from millicent.rating.types import Leg, Reason
@@ -37,7 +37,7 @@ def itemise_bill(number: str, *, facts: BillingFacts) -> tuple[UsageDetail, ...]
         until_ms=cycle.until_ms,
         received_until_ms=known_ms,
     )
-    priced = pricing.price(usage, holdings=holding_frame([(context, cycle)]), grants=grant_frame(buckets))
+    priced = pricing.price(usage, holdings=holding_layers([(context, cycle)]), grants=grant_frame(buckets))
     units = {code: each.unit for code, each in context.releases.at(cycle.from_ms).catalogue.specifications.items()}
     codes = {held.facts.subscription_id: held.facts.code for held in context.subscriptions}
     return _details(priced.rated, usage=usage, currency=row.currency, codes=codes, units=units)

@@ -10,6 +10,7 @@ from millicent.billing.types import ReleasedCatalogue
 from millicent.catalog.types import Catalogue
 from millicent.rating.program import TariffProgram
 from millicent.rating.services import Priced, compile_catalogue, price_usage
+from millicent.rating.types import Leg, Reason
 
 _PROGRAMS: dict[int, tuple[Catalogue, TariffProgram]] = {}
 _KEPT_PROGRAMS = 8
@@ -23,9 +24,59 @@ class Pricing:
         self.releases = Releases(released)
         self._programs = [(each.effective_from_ms, each.number, _program(each.catalogue)) for each in released]
 
-    def price(self, usage: pl.DataFrame, *, holdings: pl.DataFrame, grants: pl.DataFrame) -> Priced:
-        """Counters open at nothing: a cycle's tiers begin with the cycle."""
-        return price_usage(programs=self._programs, usage=usage, holdings=holdings, grants=grants, counters=None)
+    def price(self, usage: pl.DataFrame, *, holdings: Sequence[pl.DataFrame], grants: pl.DataFrame) -> Priced:
+        """Price usage by the plans' tariffs, and what they have no price for by the add-ons', layer after layer.
+
+        Counters open at nothing: a cycle's tiers begin with the cycle. Buckets and counters pass from layer to layer,
+        so an allowance that serves both serves the plan's usage first.
+        """
+        priced = self._price(usage, holdings=holdings[0], grants=grants, counters=None)
+        for layer in holdings[1:]:
+            left = usage.join(_without_price(priced.rated, holdings=layer), on=_EVENT_KEY, how="semi")
+            if len(left):
+                again = self._price(left, holdings=layer, grants=priced.grants, counters=priced.counters)
+                priced = _joined(priced, again)
+        return priced
+
+    def _price(
+        self, usage: pl.DataFrame, *, holdings: pl.DataFrame, grants: pl.DataFrame, counters: pl.DataFrame | None
+    ) -> Priced:
+        return price_usage(programs=self._programs, usage=usage, holdings=holdings, grants=grants, counters=counters)
+
+
+_EVENT_KEY = ("event_key_high", "event_key_low")
+_ANOTHER_TARIFF_MAY = (Reason.NO_TARIFF, Reason.NO_DESTINATION, Reason.NO_RULE, Reason.NO_SUBSCRIPTION)
+
+
+def _asked_again(rated: pl.DataFrame) -> pl.DataFrame:
+    """Retail charges that this tariff has no price for, but another may have."""
+    return rated.filter(
+        (pl.col("leg") == int(Leg.RETAIL)) & pl.col("reason").is_in([int(each) for each in _ANOTHER_TARIFF_MAY])
+    )
+
+
+def _without_price(rated: pl.DataFrame, *, holdings: pl.DataFrame) -> pl.DataFrame:
+    return _asked_again(rated).join(holdings, on="subscription_id", how="semi")
+
+
+def _joined(priced: Priced, again: Priced) -> Priced:
+    """The first answer where the second has no price either. Only retail legs are asked twice."""
+    answered = again.rated.filter(pl.col("leg") == int(Leg.RETAIL)).join(
+        _asked_again(again.rated), on=_EVENT_KEY, how="anti"
+    )
+    retail = pl.col("leg") == int(Leg.RETAIL)
+    kept = pl.concat(
+        [
+            priced.rated.filter(~retail),
+            priced.rated.filter(retail).join(answered, on=_EVENT_KEY, how="anti", maintain_order="left"),
+        ]
+    )
+    return Priced(
+        rated=pl.concat([kept, answered]),
+        grants=again.grants,
+        counters=again.counters,
+        draws=pl.concat([priced.draws, again.draws]),
+    )
 
 
 def pricing_of(facts: BillingFacts, *, known_until_ms: int) -> Pricing:

@@ -34,22 +34,22 @@ def discount_charges(
     context: BillContext, *, service_cycle: CycleSpan, charges: Iterable[Charge]
 ) -> dict[ChargeKey, Charge]:
     """Every discount of one service cycle on the charges given, by priority; each works on what the earlier left."""
-    by_subscription: dict[int, list[_Open]] = {}
+    given: dict[ChargeKey, Charge] = {}
+    by_subscription: dict[int, list[Charge]] = {}
     for charge in charges:
         if charge.key.kind in _LOWERED:
-            opened = _Open(charge=charge, left_nanos=charge.amount_nanos)
-            by_subscription.setdefault(charge.key.subscription_id, []).append(opened)
-    given: dict[ChargeKey, Charge] = {}
+            by_subscription.setdefault(charge.key.subscription_id, []).append(charge)
     for held in context.subscriptions:
-        opened_charges = by_subscription.get(held.facts.subscription_id, [])
-        if not opened_charges:
+        lowered = by_subscription.get(held.facts.subscription_id, ())
+        taken = list(_held_discounts(held, context=context, service_cycle=service_cycle)) if lowered else []
+        if not taken:
             continue
-        opened_charges.sort(key=lambda each: each.charge.key)
-        for each in sorted(
-            _held_discounts(held, context=context, service_cycle=service_cycle),
-            key=lambda each: (each.discount.priority, each.discount.code),
-        ):
-            for charge in _give(each, held=held, service_cycle=service_cycle, opened=opened_charges):
+        opened = [
+            _Open(charge=charge, left_nanos=charge.amount_nanos)
+            for charge in sorted(lowered, key=lambda charge: charge.key)
+        ]
+        for each in sorted(taken, key=lambda each: (each.discount.priority, each.discount.code)):
+            for charge in _give(each, held=held, service_cycle=service_cycle, opened=opened):
                 given[charge.key] = charge
     return given
 

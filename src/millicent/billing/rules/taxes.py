@@ -52,18 +52,29 @@ def tax_lines(lines: Sequence[TaxedLine], *, rules: TaxRules, payer: BillingAcco
 def _levies(lines: Sequence[TaxedLine], *, rules: TaxRules, payer: BillingAccountFacts, currency: str) -> list[Levy]:
     """Taxes in the order they are computed, each with the lines it is on; one levy for each tax and note."""
     found: dict[tuple[str, str], list[int]] = {}
+    alike: dict[tuple[int, str, int], list[tuple[str, str]]] = {}  # account, category, tax point -> taxes and notes
     for place, line in enumerate(lines):
-        jurisdiction = jurisdiction_of(line.account, payer=payer, home_country=rules.home_country)
-        for tax in rules.taxes.values():
-            if applies(tax, line=line, jurisdiction=jurisdiction, currency=currency):
-                note = _why_not(tax, line=line, payer=payer, home_country=rules.home_country)
-                found.setdefault((tax.code, note), []).append(place)
+        kind = (line.account.billing_account_id, line.charge.key.tax_category, line.tax_point_ms)
+        if kind not in alike:
+            alike[kind] = _on_line(line, rules=rules, payer=payer, currency=currency)
+        for levy in alike[kind]:
+            found.setdefault(levy, []).append(place)
     order = _in_order(tuple(rules.taxes[code] for code in dict.fromkeys(code for code, _ in found)))
     return [
         Levy(tax=tax, note=note, places=tuple(places))
         for tax in order
         for (code, note), places in sorted(found.items())
         if code == tax.code
+    ]
+
+
+def _on_line(line: TaxedLine, *, rules: TaxRules, payer: BillingAccountFacts, currency: str) -> list[tuple[str, str]]:
+    """Codes of the taxes on a line, each with the note under which it is not charged; "" when it is."""
+    jurisdiction = jurisdiction_of(line.account, payer=payer, home_country=rules.home_country)
+    return [
+        (tax.code, _why_not(tax, line=line, payer=payer, home_country=rules.home_country))
+        for tax in rules.taxes.values()
+        if applies(tax, line=line, jurisdiction=jurisdiction, currency=currency)
     ]
 
 

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -14,7 +15,8 @@ from millicent.billing.rules.postings import bill_postings
 from millicent.billing.rules.releases import Releases
 from millicent.billing.runs import BillToIssue, ComputedBatch, PayerResult, PreparedBatch
 from millicent.billing.types import Bill
-from millicent.customers.types import BillingAccountFacts
+from millicent.catalog.types import LocalizedText
+from millicent.customers.types import BillCycle, BillingAccountFacts
 from millicent.kit.clock import from_ms, zone_named
 
 
@@ -78,13 +80,40 @@ def _totals(computed: ComputedBatch) -> dict[str, int]:
     }
 
 
-def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
+
+class _Texts:
+    """Texts as JSON, written once for each catalogue value: thousands of lines say the same words."""
+
+    def __init__(self) -> None:
+        self._written: dict[int, tuple[LocalizedText, str]] = {}  # the value is kept, so that its id stays its own
+
+    def of(self, texts: LocalizedText) -> str:
+        written = self._written.get(id(texts))
+        if written is None:
+            written = self._written[id(texts)] = (texts, _text(dict(texts)))
+        return written[1]
 
 
 def accounts_text(accounts: Iterable[BillingAccountFacts]) -> str:
     """Accounts as they are printed, for the bill's own row."""
-    return _text([asdict(account) for account in accounts])
+    return _text([_account_values(account) for account in accounts])
+
+
+def _account_values(account: BillingAccountFacts) -> dict[str, object]:
+    values = {name: getattr(account, name) for name in _ACCOUNT_NAMES}
+    values["cycle"] = _cycle_values(account.cycle)
+    values["tax_exemptions"] = [asdict(each) for each in account.tax_exemptions]
+    return values
+
+
+_ACCOUNT_NAMES = tuple(each.name for each in fields(BillingAccountFacts))
+
+
+@lru_cache(maxsize=1024)
+def _cycle_values(cycle: BillCycle) -> dict[str, object]:
+    return asdict(cycle)
 
 
 def _frame(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
@@ -146,6 +175,7 @@ _LINE = {
 
 def _line_frame(bills: Sequence[tuple[ComputedBill, UUID]]) -> pl.DataFrame:
     rows = []
+    texts = _Texts()
     for each, identity in bills:
         bill_text = str(identity)
         payer_id = each.bill.payer.billing_account_id
@@ -156,7 +186,7 @@ def _line_frame(bills: Sequence[tuple[ComputedBill, UUID]]) -> pl.DataFrame:
                     bill_text, line.line_number, payer_id, line.kind.value, key.kind.value, key.digest(),
                     charge.revision, key.service_cycle_from_ms, charge.service_cycle_until_ms, key.period_from_ms,
                     charge.covers_until_ms, key.currency, key.billing_account_id, line.subscription_id,
-                    line.subscription_code, _text(line.texts), key.offering, key.price_code, key.service, key.zone,
+                    line.subscription_code, texts.of(line.texts), key.offering, key.price_code, key.service, key.zone,
                     line.period_from_ms, line.period_until_ms, line.event_count, line.charged_units,
                     line.bucket_units, line.unit, charge.amount_nanos, line.net_nanos, key.tax_category,
                     key.ledger_code, key.in_advance, _text(line.explanation),
@@ -181,12 +211,13 @@ _TAX = {
 
 
 def _tax_frame(bills: Sequence[tuple[ComputedBill, UUID]]) -> pl.DataFrame:
+    texts = _Texts()
     rows = [
         (
             str(identity),
             place,
             tax.tax,
-            _text(dict(tax.texts)),
+            texts.of(tax.texts),
             tax.jurisdiction,
             tax.rate.numerator,
             tax.rate.denominator,

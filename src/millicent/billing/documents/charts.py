@@ -31,7 +31,7 @@ class Chart(TypedDict):
 
 
 def usage_charts(bill: Bill, details: Sequence[UsageDetail], *, formats: Formats) -> list[Chart]:
-    """Past months of each service; without a history the days of this cycle; and where usage charges came from."""
+    """Months of each service once there are two to compare; before, the days of this cycle; and where charges came from."""
     charts = [
         _chart(_title("usage_by_month", bill, service, formats), months, note=months[-1][2], last=True, formats=formats)
         for service, months in _history(bill, formats)
@@ -57,7 +57,7 @@ def _history(bill: Bill, formats: Formats) -> list[tuple[str, list[tuple[str, in
     for service, months in bill.usage_history.items():
         unit = unit_of.get(service, _UNITS.get(service, ""))
         rows = [(formats.month(month), units, formats.quantity(units, unit)) for month, units in months[-_MOST_MONTHS:]]
-        if any(units for _, units, _ in rows):
+        if sum(units > 0 for _, units, _ in rows) > 1:
             charted.append((service, rows))
     return charted[:_MOST_SERVICES]
 

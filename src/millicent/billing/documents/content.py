@@ -308,7 +308,8 @@ def _remarks(bill: Bill, line: BillLine, formats: Formats) -> Iterator[str]:
     if line.in_advance and line.period_from_ms >= bill.cycle_until_ms:
         yield formats.word("billed_in_advance")
     if line.kind is ChargeKind.USAGE and line.event_count:
-        yield formats.word("events", count=formats.count(line.event_count))
+        one = line.event_count == 1
+        yield formats.word("event") if one else formats.word("events", count=formats.count(line.event_count))
     if line.bucket_units and line.unit:
         yield formats.word("included_quantity", quantity=formats.quantity(line.bucket_units, line.unit))
     yield from why(line, formats)

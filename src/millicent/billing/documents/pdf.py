@@ -43,7 +43,7 @@ class PdfPress:
         """One bill as PDF/UA-1. Where no font has a character of its texts, as tagged PDF without that claim."""
         with self._lock:
             inputs = {"bill": _as_json(self._with_brand(content, color=color, logo=logo))}
-            moment = from_ms(issued_at_ms)
+            moment = from_ms(issued_at_ms).replace(microsecond=0)  # typst knows whole seconds
             try:
                 return self._compile(inputs, standard="ua-1", moment=moment)
             except typst.TypstError as fault:

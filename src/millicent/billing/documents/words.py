@@ -72,6 +72,7 @@ _TABLE: Mapping[str, tuple[str, str, str]] = {
     "subtotal": ("Subtotal", "Subtotal", "Sous-total"),
     "quantity": ("Quantity", "Cantidad", "Quantité"),
     "included_quantity": ("{quantity} included", "{quantity} incluidos", "{quantity} inclus"),
+    "event": ("1 time", "1 vez", "1 fois"),
     "events": ("{count} times", "{count} veces", "{count} fois"),
     "billed_in_advance": ("in advance", "por adelantado", "d’avance"),
     "why_part_of_period": (

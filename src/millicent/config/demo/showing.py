@@ -1,5 +1,7 @@
 """What the demo shows at its end: conservation, trial balance, and three bills worth a look."""
 
+import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from millicent.config.commands.assurance import show_conservation
 from millicent.config.demo.month import DemoPlan
 from millicent.config.demo.stories import Story
 from millicent.config.output import say, show_table
+from millicent.config.settings import settings
 from millicent.config.setup import tenant_lake
 from millicent.customers.selectors import billing_accounts
 from millicent.kit.money import format_plain
@@ -96,6 +99,11 @@ def truth_differences(conservation: Conservation, *, manifest: Mapping[str, Any]
 # ---------------------------------------------------------------- three bills
 
 
+def _command() -> str:
+    """How this very installation is called from a shell."""
+    return f"MILLICENT_HOME={shlex.quote(str(settings().home_path))} {shlex.quote(sys.argv[0])}"
+
+
 def _three_bills(tenant_id: UUID, *, plan: DemoPlan, stories: Sequence[Story]) -> Iterator[ShownBill]:
     facts = StoredFacts(lake=tenant_lake(tenant_id))
     release = latest_release()
@@ -120,7 +128,7 @@ def _three_bills(tenant_id: UUID, *, plan: DemoPlan, stories: Sequence[Story]) -
             total=f"{format_plain(summary.total_nanos, summary.currency)} {summary.currency}",
             files=(
                 *(str(folder / f"{summary.number}.{ending}") for ending in contents),
-                f"why each amount is what it is: millicent bill show {summary.number} --json",
+                f"why each amount is what it is: {_command()} bill show {summary.number} --json",
             ),
         )
 

@@ -31,7 +31,7 @@ class Chart(TypedDict):
 
 
 def usage_charts(bill: Bill, details: Sequence[UsageDetail], *, formats: Formats) -> list[Chart]:
-    """Months of each service once there are two to compare; before, the days of this cycle; and where charges came from."""
+    """Months of each service once there are two to compare, days of this cycle before; and where charges came from."""
     charts = [
         _chart(_title("usage_by_month", bill, service, formats), months, note=months[-1][2], last=True, formats=formats)
         for service, months in _history(bill, formats)

@@ -197,3 +197,19 @@ def identifier_text():
     import polars as pl
 
     return pl.lit("no rule for voice")
+
+
+def test_a_record_that_stops_again_and_again_is_never_its_own_duplicate(tenant_id, stores, tmp_path):
+    a_source(tenant_id)
+    unread = a_call("9", who="carol")
+    del unread["occurred_at_ms"]
+    batch = collect(tenant_id, stores, write_events(tmp_path / "a.jsonl", [unread, a_call("1")]))
+    correct(tenant_id, *(replace(f"/{name}", value) for name, value in a_call("9", who="carol").items()))
+
+    assert [retry(tenant_id, stores) for _ in range(2)] == [RetryReport(tried=1, suspended=1)] * 2
+
+    correct(tenant_id, replace("/identifier", ALICE))
+    assert retry(tenant_id, stores) == RetryReport(tried=1, accepted=1)
+    assert now_totals(tenant_id, batch) == (2, 2, 0, 0, 0)
+    later = collect(tenant_id, stores, write_events(tmp_path / "b.jsonl", [a_call("9")]))
+    assert totals(later) == (1, 0, 0, 0, 1)

@@ -95,7 +95,18 @@ def show(record: int = typer.Argument(..., help="Number of the record."), as_jso
                 for each in suspense_history(record)
             ],
         }
-    show_record(f"Suspended record {record}", document, as_json=as_json)
+    show_record(f"Suspended record {record}", document if as_json else _readable(document), as_json=as_json)
+
+
+def _readable(document: dict[str, Any]) -> dict[str, Any]:
+    """A row for each field that holds something and for each thing that was done."""
+    fields, history = document["fields"] or {}, document["history"]
+    rows = {name: value for name, value in document.items() if name not in ("fields", "history") and value != ""}
+    rows |= {f"/{name}": value for name, value in sorted(fields.items()) if value not in ("", 0, -1)}
+    for place, each in enumerate(history, start=1):
+        changed = f" {json.dumps(each['patch'], ensure_ascii=False)}" if each["patch"] else ""
+        rows[f"{place}. {each['action']}"] = f"{each['outcome']}, {each['at']}, {each['who']}: {each['why']}{changed}"
+    return rows
 
 
 @app.command("correct")

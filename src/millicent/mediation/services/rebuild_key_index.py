@@ -7,6 +7,7 @@ import polars as pl
 
 from millicent.kit.kernels import UInt64s
 from millicent.kit.tenancy import tenant_scope
+from millicent.mediation.errors import UnknownSource
 from millicent.mediation.facts import USAGE_TABLE
 from millicent.mediation.family_lock import family_lock
 from millicent.mediation.key_index import KeyIndex
@@ -23,6 +24,10 @@ def rebuild_key_index(*, tenant_id: UUID, stores: MediationStores, family: str) 
 
     Keys of parts are not in the lake: a part that is retransmitted meets its session, as long as that is remembered.
     """
+    with tenant_scope(tenant_id):
+        families = sorted(set(UsageSource.objects.values_list("family", flat=True)))
+    if family not in families:
+        raise UnknownSource(f"no source is of family {family!r}; there are {', '.join(families) or 'none'}")
     with family_lock(tenant_id=tenant_id, family=family):
         settle_lake(tenant_id=tenant_id, lake=stores.lake, family=family)  # what was decided has its keys too
         index = KeyIndex(folder=stores.keys_folder(family), runs=[])

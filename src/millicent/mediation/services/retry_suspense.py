@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -219,7 +219,10 @@ def _decode_bytes(raw: bytes, *, road: Road) -> tuple[pl.DataFrame | None, int, 
 def _without_known(
     decoded: pl.DataFrame, *, records: Sequence[SuspendedRecord], road: Road, tried: _Tried
 ) -> pl.DataFrame:
-    """A record keeps the key it was counted under. One that was mended or first read now may be known already."""
+    """A record keeps the key it was counted under. One that was mended or first read now may be known already.
+
+    The key that a record is counted under now is noted with it: should it stop again, its next try is no duplicate.
+    """
     kept = {
         record.pk: (record.event_key_high, record.event_key_low)
         for record in records
@@ -245,9 +248,16 @@ def _without_known(
                     family=road.source.family, month=month, file=run.file, key_count=run.key_count
                 )
                 road.index.adopt(run, keys=fresh)
+    _note_keys(records, keys=dict(zip(numbers, zip(high.tolist(), low.tolist(), instants, strict=True), strict=True)))
     tried.outcome.update({number: "duplicate" for number, known in zip(numbers, seen, strict=True) if known})
     keyed = decoded.with_columns(event_key_high=pl.Series(high), event_key_low=pl.Series(low))
     return keyed.filter(pl.Series(seen, dtype=pl.Boolean).not_())
+
+
+def _note_keys(records: Sequence[SuspendedRecord], *, keys: Mapping[int, tuple[int, int, int]]) -> None:
+    for record in records:
+        if record.pk in keys:
+            record.event_key_high, record.event_key_low, record.occurred_at_ms = keys[record.pk]
 
 
 def _rejoin(parts: pl.DataFrame, *, around: Surroundings, road: Road, tried: _Tried) -> pl.DataFrame:
@@ -289,7 +299,8 @@ def _settle(records: Sequence[SuspendedRecord], *, tried: _Tried, now: datetime)
         record.state, record.settled_at_ms = step(record, SuspenseState.RETRIED), to_ms(now)
         assert record.batch_id is not None, "only usage that waits for its price has no batch"
         moved[record.batch_id][outcome] += 1
-    SuspendedRecord.objects.bulk_update(records, ["state", "reason", "detail", "settled_at_ms"], batch_size=1_000)
+    changed = ["state", "reason", "detail", "settled_at_ms", "event_key_high", "event_key_low", "occurred_at_ms"]
+    SuspendedRecord.objects.bulk_update(records, changed, batch_size=1_000)
     for batch_id, counted in moved.items():
         accepted = counted["usages"] + counted["joined"]
         UsageBatch.objects.filter(pk=batch_id).update(

@@ -51,6 +51,12 @@ class BillContext:
         payer = self.group.payer
         return cycle_containing(cycle=payer.cycle, zone=payer.zone, instant_ms=instant_ms)
 
+    def full_cycle(self, span: CycleSpan) -> CycleSpan:
+        """The cycle that a service cycle is a part of: longer than itself only where a new bill day cut it short."""
+        payer = self.group.payer
+        full = cycle_containing(cycle=payer.cycle, zone=payer.zone, instant_ms=span.until_ms - 1)
+        return full if full.until_ms == span.until_ms and full.from_ms < span.from_ms else span
+
 
 def bill_context(
     *,

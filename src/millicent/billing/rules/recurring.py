@@ -16,11 +16,13 @@ from millicent.kit.clock import local_date
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stay:
-    """A run's share in one period of one price."""
+    """A run's share in one period of one price. `full` is the period as the price is meant: longer than `period`
+    where a new bill day cut it short."""
 
     run: HeldRun
     price: RecurringPrice
     period: CycleSpan
+    full: CycleSpan
 
 
 def recurring_charges(context: BillContext) -> dict[ChargeKey, Charge]:
@@ -40,33 +42,35 @@ def recurring_charges(context: BillContext) -> dict[ChargeKey, Charge]:
 
 def _stays(run: HeldRun, *, context: BillContext, held: HeldSubscription) -> Iterator[_Stay]:
     """The periods of each price that this run touches, at the release in force when the period (or the run) began."""
-    zone = context.zone
     horizon_ms = min(context.upcoming.until_ms, run.until_ms)
     for view, from_ms, until_ms in context.releases.within(from_ms=run.from_ms, until_ms=horizon_ms):
         for price in view.offering(run.offering, currency=held.account.currency).recurring:
-            grid = price_grid(price, run=run, context=context)
-            index = cycle_index(cycle=grid, zone=zone, instant_ms=max(from_ms, context.replay_from_ms))
-            while True:
-                period = cycle_span(cycle=grid, zone=zone, index=index)
-                index += 1
-                if period.from_ms >= until_ms:
-                    break
+            start_ms = max(from_ms, context.replay_from_ms)
+            for period, full in _periods(price, run=run, start_ms=start_ms, until_ms=until_ms, context=context):
                 begins_ms = max(period.from_ms, run.from_ms)
-                if (
-                    from_ms <= begins_ms
-                    and period.until_ms > context.replay_from_ms
-                    and _is_due(price, run=run, period=period, context=context)
-                ):
-                    yield _Stay(run=run, price=price, period=period)
+                if from_ms <= begins_ms and _is_due(price, run=run, period=period, context=context):
+                    yield _Stay(run=run, price=price, period=period, full=full)
 
 
-def price_grid(price: RecurringPrice, *, run: HeldRun, context: BillContext) -> BillCycle:
-    """A price with the cycle's own period turns with the bills; any other counts from the day the run began."""
-    payer = context.group.payer
+def _periods(
+    price: RecurringPrice, *, run: HeldRun, start_ms: int, until_ms: int, context: BillContext
+) -> Iterator[tuple[CycleSpan, CycleSpan]]:
+    """The price's periods within [start, until), each with the full one that it is a part of.
+
+    A price with the cycle's own period turns with the bills; any other counts from the day the run began.
+    """
+    zone, payer = context.zone, context.group.payer
     if price.period == payer.cycle.period:
-        return payer.cycle
-    day = local_date(run.from_ms, context.zone).day
-    return BillCycle(day=day, period=price.period, anchor_ms=run.from_ms)
+        while start_ms < until_ms:
+            period = context.service_cycle(start_ms)
+            yield period, context.full_cycle(period)
+            start_ms = period.until_ms
+        return
+    grid = BillCycle(day=local_date(run.from_ms, zone).day, period=price.period, anchor_ms=run.from_ms)
+    index = cycle_index(cycle=grid, zone=zone, instant_ms=start_ms)
+    while (period := cycle_span(cycle=grid, zone=zone, index=index)).from_ms < until_ms:
+        yield period, period
+        index += 1
 
 
 def _is_due(price: RecurringPrice, *, run: HeldRun, period: CycleSpan, context: BillContext) -> bool:
@@ -77,16 +81,16 @@ def _is_due(price: RecurringPrice, *, run: HeldRun, period: CycleSpan, context: 
 
 def _charge(stays: list[_Stay], *, context: BillContext, held: HeldSubscription) -> Charge | None:
     """One charge for one price and period, whatever happened within it: exact parts, then one rounding."""
-    price, period, run = stays[-1].price, stays[-1].period, stays[-1].run
+    price, period, full, run = stays[-1].price, stays[-1].period, stays[-1].full, stays[-1].run
     months, zone = months_in(price.period), context.zone
-    whole = length_of(period=period, proration=price.proration, zone=zone, months=months)
+    whole = length_of(period=full, proration=price.proration, zone=zone, months=months)
     parts, weighted = [], []
     for stay in stays:
         for part, last_day in _parts(stay):
             share = covered(
                 from_ms=part.from_ms,
                 until_ms=part.until_ms,
-                period=period,
+                period=full,
                 proration=price.proration,
                 zone=zone,
                 months=months,

@@ -6,6 +6,7 @@ from tests.billing.builders import EUR, a_call, a_fee, a_moment, a_tax, an_offer
 
 from millicent.billing.services.rehearse_bill_run import rehearse_bill_run
 from millicent.billing.services.show_bill import show_bill
+from millicent.catalog.types import Allowance, AllowanceKind, Match
 from millicent.kit.tenancy import tenant_scope
 
 
@@ -112,3 +113,27 @@ def test_included_minutes_serve_the_first_calls_of_each_cycle(open_office):
     assert office.lines()[-1] == ("usage", "Calls, Spain", 36)
     office.release_month(11)
     assert office.lines()[-1] == ("usage", "Calls, Spain", 0)
+
+
+def test_included_money_pays_for_calls_until_it_is_used_up(open_office):
+    money = Allowance(
+        code="bonus",
+        names={"en": "Bonus"},
+        match=Match(services=("voice",)),
+        kind=AllowanceKind.MONEY,
+        amount=EUR,
+    )
+    office = open_office(
+        facts(
+            an_offering("plan", recurring=(a_fee(10 * EUR, in_advance=False),), tariff="voice", allowances=(money,)),
+            calls=(a_call(at(2026, 9, 10, 12), seconds=600), a_call(at(2026, 9, 11, 12), seconds=600)),
+        )
+    )
+
+    office.release_month(10)
+
+    assert office.lines() == [("recurring", "monthly_fee", 10_00), ("usage", "Calls, Spain", 20)]
+    with tenant_scope(office.tenant_id):
+        bill = show_bill("A-2026-000001", catalogue=office.facts.catalogues[0].catalogue)
+    (bonus,) = bill.allowances
+    assert (bonus.unit, bonus.granted_units, bonus.used_units) == ("EUR", EUR, EUR)

@@ -175,3 +175,46 @@ def test_a_maximum_spend_is_given_back(open_office):
     office.release_month(10)
 
     assert office.lines() == [("recurring", "monthly_fee", 10_00), ("commitment", "Ceiling", -6_00)]
+
+
+def test_a_tax_of_a_country_leaves_out_the_places_it_excepts(open_office):
+    vat = a_tax("vat_es", Fraction(21, 100), except_jurisdictions=("ES-CN",))
+    igic = a_tax("igic", Fraction(7, 100), jurisdiction="ES-CN")
+    island = an_account(2, jurisdiction="ES-CN")
+    office = open_office(
+        facts(
+            one_fee(),
+            accounts=[an_account(1), island],
+            subscriptions=[
+                a_subscription(subscription_id=11, account_id=1),
+                a_subscription(subscription_id=12, account_id=2),
+            ],
+            taxes=(vat, igic),
+        )
+    )
+
+    office.release_month(10)
+
+    assert [total[2:] for total in office.totals()] == [(10_00, 2_10, 12_10), (10_00, 70, 10_70)]
+    assert office.taxes() == [("igic", 10_00, 70, "")]
+
+
+def test_a_fixed_tax_is_charged_for_each_service_and_each_month_once(open_office):
+    relief = a_tax("relief", Fraction(0), fixed_nanos=75 * EUR // 100, currency="EUR")
+    lines = [a_subscription(subscription_id=11), a_subscription(subscription_id=12)]
+    office = open_office(facts(one_fee(), subscriptions=lines, taxes=(relief,)))
+
+    office.release_month(10)
+    assert office.taxes() == [("relief", 20_00, 1_50, "")]
+
+    office.release_month(11)
+    assert office.taxes() == [("relief", 20_00, 1_50, "")]
+
+
+def test_a_fixed_tax_is_not_charged_in_another_currency(open_office):
+    relief = a_tax("relief", Fraction(0), fixed_nanos=75 * EUR // 100, currency="USD")
+    office = open_office(facts(one_fee(), taxes=(relief,)))
+
+    office.release_month(10)
+
+    assert office.taxes() == []

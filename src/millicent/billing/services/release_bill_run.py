@@ -7,7 +7,8 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
 
 from millicent.billing import selectors
 from millicent.billing.errors import AnotherRunIsOpen, RunIsBusy
@@ -62,16 +63,24 @@ def release_bill_run(
             return replace(report, still_due=len(due_payers(facts, through_ms=through_ms)))
 
 
+_UNTIL_A_DEAD_PROCESS_IS_NOTICED = "2s"  # PostgreSQL sees that a client is gone when it next reads from it
+
+
 @contextmanager
 def _only_one(tenant_id: UUID) -> Iterator[None]:
     """A lock of the session, not of a transaction: it goes when the process goes, whatever kills it."""
     key = tenant_id.int % 2**63
     assert transaction.get_connection().in_atomic_block is False, "a release opens its own transactions"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
-        (held,) = cursor.fetchone()
-    if not held:
-        raise RunIsBusy("another process is releasing bills of this tenant; wait for it to end")
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", [_UNTIL_A_DEAD_PROCESS_IS_NOTICED])
+        try:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [key])
+        except OperationalError as fault:
+            if not isinstance(fault.__cause__, LockNotAvailable):
+                raise
+            raise RunIsBusy("another process is releasing bills of this tenant; wait for it to end") from None
+        finally:
+            cursor.execute("RESET lock_timeout")
     try:
         yield
     finally:

@@ -78,3 +78,18 @@ def test_a_check_that_breaks_is_itself_a_finding(monkeypatch, error):
 
     assert [each.level for each in found] == [Level.FAIL, Level.OK]
     assert found[0].what == "broken"
+
+
+def test_a_loop_that_is_not_compiled_is_a_warning_that_says_how_to_compile_it(tmp_path):
+    found = findings_of(doctor.kernels, Settings(home=str(tmp_path)))["kernels"]
+
+    assert (found.level, found.found) == (Level.WARN, "the pricing loop is not compiled yet")
+    assert "`millicent doctor --warm`" in found.cure
+
+
+def test_the_loop_of_another_version_does_not_count_as_compiled(tmp_path):
+    other = tmp_path / "cache" / "kernels" / "0123456789abcdef" / "kernel"
+    other.mkdir(parents=True)
+    (other / "price.price_charges-290.py311.1.nbc").touch()
+
+    assert findings_of(doctor.kernels, Settings(home=str(tmp_path)))["kernels"].level is Level.WARN

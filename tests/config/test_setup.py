@@ -108,3 +108,20 @@ def _tenant_models():
     from django.apps import apps
 
     return [model for model in apps.get_models() if issubclass(model, TenantTable)]
+
+
+def test_others_can_neither_list_nor_change_a_new_home(tmp_path):
+    home = tmp_path / "home"
+
+    done = run_tenant_list(MILLICENT_HOME=str(home))
+
+    assert done.returncode == 0, done.stderr
+    assert home.stat().st_mode & 0o066 == 0
+
+
+def test_a_home_in_use_keeps_the_rights_that_its_operator_gave_it(tmp_path):
+    (tmp_path / "lake").mkdir()
+    tmp_path.chmod(0o755)
+
+    assert run_tenant_list(MILLICENT_HOME=str(tmp_path)).returncode == 0
+    assert tmp_path.stat().st_mode & 0o777 == 0o755

@@ -181,13 +181,14 @@ def lake(settings: Settings) -> Iterator[Finding]:
 
 
 def kernels(settings: Settings) -> Iterator[Finding]:
-    cache = settings.kernel_cache_path
-    compiled = sum(1 for _ in cache.rglob("*.nbi")) if cache.is_dir() else 0
+    from millicent.config.warming import pricing_loop_is_compiled
+
+    well = pricing_loop_is_compiled(settings.kernel_cache_path)
     yield _finding(
-        compiled > 0,
+        well,
         "kernels",
-        f"{compiled} compiled and kept in {cache}" if compiled else "not compiled yet",
-        "Nothing to do: the first rating compiles them, once for each machine.",
+        f"compiled and kept in {settings.kernel_cache_path}" if well else "the pricing loop is not compiled yet",
+        "Run `millicent doctor --warm`, or let the first pricing wait for it: a minute, once for each version.",
         otherwise=Level.WARN,
     )
 

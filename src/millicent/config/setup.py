@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -64,10 +65,18 @@ def open_stores(*, migrate: bool = False) -> None:
 
 def prepare_django() -> None:
     """Load Django and the tables' models; starts the embedded server when no URL is given."""
+    _make_private_home(settings().home_path)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "millicent.config.django")
     import django
 
     django.setup()
+
+
+def _make_private_home(home: Path) -> None:
+    """Customers' records will lie here: until a store stands in it, others may pass the folder, not list it."""
+    home.mkdir(parents=True, exist_ok=True)
+    if not any((home / store).exists() for store in ("postgres", "lake")) and home.stat().st_uid == os.geteuid():
+        home.chmod(home.stat().st_mode & ~0o066)
 
 
 def pending_changes() -> list[str]:

@@ -4,17 +4,25 @@ from dataclasses import asdict
 
 import typer
 
-from millicent.config.output import JSON_OPTION, show_json, show_table
+from millicent.config.output import JSON_OPTION, say, show_json, show_table
 
 app = typer.Typer(help="Check this installation and say what to mend.")
 
 
 @app.command()
-def doctor(as_json: bool = JSON_OPTION) -> None:
+def doctor(
+    warm: bool = typer.Option(False, "--warm", help="First compile the pricing loop, so that nobody waits for it."),
+    as_json: bool = JSON_OPTION,
+) -> None:
     """Look at everything this installation stands on. Ends with 1 when something fails; warnings are no failure."""
     from millicent.config.doctor import Level, examine
     from millicent.config.settings import settings
 
+    if warm:
+        from millicent.config.warming import compile_pricing_loop
+
+        say("Compiling the pricing loop: a minute the first time, a moment later on.")
+        say(f"Compiled in {compile_pricing_loop()} seconds.")
     findings = list(examine(settings()))
     if as_json:
         show_json([asdict(each) for each in findings])

@@ -16,13 +16,15 @@ from millicent.kit.kernels import compiled
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
 
+_UNCOUNTED: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+
 
 def spliced(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """A leaf of a kernel that takes tables. With NUMBA_DISABLE_JIT=1 it is a plain function."""
-    leaf: Any = numba.njit(nogil=True, boundscheck=False, error_model="numpy", _nrt=False, forceinline=True)(function)
+    leaf: Any = numba.njit(nogil=True, boundscheck=False, forceinline=True, **_UNCOUNTED)(function)
     return cast(Callable[Parameters, Answer], leaf)
 
 
 def uncounted(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """A kernel that allocates nothing: compiled and cached as `kit.kernels.kernel`, without reference counting."""
-    return compiled(function, error_model="numpy", _nrt=False)
+    return compiled(function, **_UNCOUNTED)

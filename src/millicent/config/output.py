@@ -1,6 +1,7 @@
 """How commands speak: a table for people, one JSON document for programs, progress with ETA on a terminal only."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ YES_OPTION = typer.Option(False, "--yes", help="Do not ask; needed where there i
 _WIDTH_WITHOUT_TERMINAL = 160
 
 # Colours, NO_COLOR and FORCE_COLOR are rich's own rules: https://no-color.org
+_AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
 _out = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
 _err = Console(stderr=True)
 
@@ -30,11 +33,16 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for place, column in enumerate(columns):
-        numeric = bool(rows) and isinstance(rows[0][place], int)
+        numeric = bool(rows) and all(_is_number(row[place]) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(cell) for cell in row))
     _out.print(table)
+
+
+def _is_number(cell: object) -> bool:
+    """Counts, and amounts written out: both are read from their last digit."""
+    return isinstance(cell, int) or (isinstance(cell, str) and _AMOUNT.fullmatch(cell) is not None)
 
 
 def _cell(cell: object) -> str:

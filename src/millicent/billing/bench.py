@@ -57,7 +57,7 @@ _EMPTY = {"String": "", "Boolean": True, "Int64": 0, "UInt64": 0}
 
 
 def run(
-    *, accounts: int = 5_000, subscriptions: int = 3, events: int = 100, workers: int = 2, seed: int = 7
+    *, accounts: int = 20_000, subscriptions: int = 3, events: int = 100, workers: int = 2, seed: int = 7
 ) -> dict[str, object]:
     """Bill `accounts` accounts once. `events` is per account, spread over its subscriptions.
 

@@ -127,7 +127,7 @@ def test_json_paths_reach_into_objects_and_lists() -> None:
         ("fields: {occurred_at: {column: a, time: '%Q'}, identifier: a}", "%Q is not known"),
         ("fields: {occurred_at: {column: a, zone: Mars/Base}, identifier: a}", "'Mars/Base' is not a time zone"),
         ("fields: {occurred_at: a, identifier: a, direction: {value: up}}", "'up' is not allowed"),
-        ("fields: [", "the mapping is not YAML"),
+        ("fields: [", "is not YAML"),
         ("colour: blue", "'colour' is not known"),
     ],
 )

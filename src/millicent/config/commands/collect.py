@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import typer
-import yaml
 
 from millicent.config.output import JSON_OPTION, progress, say, show_json, show_record, show_table
 from millicent.config.setup import tenant_work
 from millicent.kit.clock import system_now
+from millicent.kit.declarations import read_declaration
 from millicent.kit.errors import BadInput
 
 app = typer.Typer(no_args_is_help=True, help="Collect usage records from files, folders or object stores.")
@@ -154,10 +154,7 @@ def rebuild_keys(
 def _declarations(file: Path) -> list[dict[str, object]]:
     if not file.is_file():
         raise BadInput("there is no such file", where=str(file), cure="Check the path.")
-    try:
-        content = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as fault:
-        raise BadInput(f"not YAML: {fault}", where=str(file), cure="Mend the file.") from None
+    content = read_declaration(file.read_text(encoding="utf-8", errors="replace"), where=str(file))
     declarations = content if isinstance(content, list) else [content]
     if not declarations or not all(isinstance(each, dict) for each in declarations):
         raise BadInput("no source is declared", where=str(file), cure="Write name: ... and format: ...")

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import yaml
-
 from millicent.kit.clock import zone_named
+from millicent.kit.declarations import read_declaration
 from millicent.kit.errors import BadInput
 from millicent.mediation.types import DECODED_EXTRA_COLUMNS, Part
 from millicent.network.files.fields import DURATION_UNITS, EPOCHS, ISO_PATTERN, VOLUME_UNITS, time_steps
@@ -78,12 +77,7 @@ class DeclaredMapping:
 
 def read_mapping(text: str) -> DeclaredMapping:
     """Read and check a mapping. A fault is a BadInput that names the key."""
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        where = f"{_WHERE}, line {mark.line + 1}" if mark else _WHERE
-        raise BadInput("the mapping is not YAML", where=where, cure="Mend the line.") from fault
+    document = read_declaration(text, where=_WHERE)
     if not isinstance(document, dict):
         raise BadInput("there is no mapping", where=_WHERE, cure="Give the option `mapping` as YAML with `fields:`.")
     _refuse_strangers(document, _TOP_KEYS, _WHERE)

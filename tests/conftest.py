@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _HOME = Path(os.environ.get("MILLICENT_TEST_HOME") or tempfile.mkdtemp(prefix="millicent-test-"))
 os.environ["MILLICENT_HOME"] = str(_HOME)
@@ -23,8 +24,19 @@ for _name in [name for name in os.environ if name.startswith("MILLICENT_") and "
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "millicent-numba"))
 
 
+# A busy machine is slow, not wrong.
+settings.register_profile("millicent", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("millicent")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Open the stores in each process that runs tests: not in one that only hands them out to its workers."""
+    """Open the stores in each process that runs tests: not in one that only hands them out to its workers.
+
+    Temporary folders stand in the session's own home. Those of pytest stand in one folder for all its sessions, and
+    each that starts closes it to others: under root that shuts the door on the embedded server of a running test.
+    """
+    config.option.basetemp = config.option.basetemp or _HOME / "tmp"
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         return
     admin_url = os.environ.get("MILLICENT_TEST_DATABASE_URL")

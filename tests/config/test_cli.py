@@ -87,13 +87,31 @@ def test_a_database_that_went_away_is_an_outage():
     assert raising("__import__('psycopg').OperationalError('gone')").returncode == 4
 
 
-def test_debug_shows_where_it_happened(tmp_path):
-    (tmp_path / "home").write_text("a file where a folder should be")
-
-    done = millicent("--debug", "tenant", "list", MILLICENT_HOME=str(tmp_path / "home"))
+def test_debug_shows_where_it_happened():
+    program = (
+        "import sys\n"
+        "from millicent.config import cli, setup\n"
+        "setup.open_stores = lambda: {}['x']\n"
+        "sys.argv = ['millicent', '--debug', 'tenant', 'list']\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+    assert "KeyError: 'x'" in done.stderr
+
+
+def test_a_home_that_cannot_be_made_is_named_with_its_setting(tmp_path):
+    (tmp_path / "home").write_text("a file where a folder should be")
+
+    done = millicent("tenant", "list", MILLICENT_HOME=str(tmp_path / "home"))
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"millicent: MILLICENT_HOME: {tmp_path}/home cannot be made: File exists. "
+        "Choose a folder that you may write to. [bad_input]\n"
+    )
 
 
 def test_a_wrong_setting_ends_with_2():

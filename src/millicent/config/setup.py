@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from millicent.config.settings import settings
-from millicent.kit.errors import Outage, Refusal
+from millicent.kit.errors import BadInput, Outage, Refusal
 
 if TYPE_CHECKING:
     from millicent.kit.lake import Lake
@@ -74,7 +74,11 @@ def prepare_django() -> None:
 
 def _make_private_home(home: Path) -> None:
     """Customers' records will lie here: until a store stands in it, others may pass the folder, not list it."""
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as wrong:
+        cure = "Choose a folder that you may write to."
+        raise BadInput(f"{home} cannot be made: {wrong.strerror}", where="MILLICENT_HOME", cure=cure) from None
     if not any((home / store).exists() for store in ("postgres", "lake")) and home.stat().st_uid == os.geteuid():
         home.chmod(home.stat().st_mode & ~0o066)
 

@@ -26,6 +26,7 @@ FAULT_SCHEMA = {
     "cure": pl.String,
 }
 FREE_PREFIX = "characteristic:"
+LARGEST_TABLE_BYTES = 512 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,9 @@ class Column:
 def read_text_table(path: Path, *, columns: Sequence[Column]) -> TextTable:
     """Read a CSV file in UTF-8, separated by comma, semicolon or tab. An unknown or missing column refuses the file."""
     try:
+        if path.stat().st_size > LARGEST_TABLE_BYTES:
+            limit = LARGEST_TABLE_BYTES // 1024**2
+            raise BadInput(f"is larger than {limit} MiB", where=str(path), cure="Split it: an import can be repeated.")
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
         raise BadInput(

@@ -16,6 +16,7 @@ from millicent.config.demo.records.charging import (
 )
 from millicent.kit.errors import BadInput
 from millicent.mediation.types import SuspenseReason
+from millicent.network.files.charging_file import write_header
 from millicent.network.files.charging_records import ChargingRecords
 
 
@@ -203,3 +204,15 @@ def test_a_file_of_text_is_refused_with_its_offset() -> None:
         decoded(ChargingRecords(), b"this is not a charging record file, whatever its name says\n" * 4)
 
     assert refusal.value.facts["offset"] == 4
+
+
+def test_a_file_cut_within_its_header_is_refused_and_one_with_only_a_header_has_no_record() -> None:
+    header = write_header(records=0, body_octets=0, sequence_number=41, opened=0, closed=0)
+
+    with pytest.raises(BadInput, match="it ends within its header of 54 octets") as refusal:
+        decoded(ChargingRecords(), header[:52], framing="file")
+    assert refusal.value.where == "byte 52"
+
+    (only,) = decoded(ChargingRecords(), header, framing="file")
+    assert only.declared is not None
+    assert (only.records_in, only.next_offset, only.declared.sequence_number) == (0, 54, 41)

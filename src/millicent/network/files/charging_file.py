@@ -33,6 +33,8 @@ def read_header(front: bytes) -> ChargingFileHeader:
     file_octets, header_octets = fields[0], fields[1]
     if not _FIXED.size + 2 <= header_octets <= LARGEST_HEADER:
         raise _no_header(f"a header cannot have {header_octets} octets", 4)
+    if len(front) < header_octets:
+        raise _no_header(f"it ends within its header of {header_octets} octets", len(front))
     if file_octets < header_octets:
         raise _no_header(f"a file of {file_octets} octets cannot hold its header of {header_octets}", 0)
     return ChargingFileHeader(

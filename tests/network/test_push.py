@@ -157,6 +157,7 @@ def test_a_push_that_is_too_large_is_refused_before_it_is_read(sender, monkeypat
 
     assert sender.post(b"x" * 3_000_000)[0] == 413
     assert sender.post(an_event("1"), Content_Length="many")[0] == 411
+    assert sender.post(an_event("1"), Content_Length="9" * 5_000)[0] == 413
 
 
 def test_a_sender_comes_again_while_a_file_of_the_family_is_collected(sender, tenant_id, stores, monkeypatch):

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from millicent.billing.rules.charges import ChargeKey
 from millicent.billing.rules.cycles import CycleSpan, cycle_containing, cycle_from
 from millicent.billing.rules.holdings import HeldRun, held_runs
 from millicent.billing.rules.releases import Releases
 from millicent.billing.types import AccountGroupFacts
+from millicent.catalog.types import ChargeKind, OneTimePrice, RecurringPrice
 from millicent.customers.types import BillingAccountFacts
 from millicent.subscriptions.types import SubscriptionFacts
 
@@ -78,4 +80,32 @@ def bill_context(
         upcoming=cycle_from(cycle=group.payer.cycle, zone=group.payer.zone, start_ms=cycle.until_ms),
         replay_from_ms=cycle.from_ms if replay_from_ms is None else replay_from_ms,
         spans=spans,
+    )
+
+
+def fee_key(
+    price: OneTimePrice | RecurringPrice,
+    *,
+    kind: ChargeKind,
+    held: HeldSubscription,
+    run: HeldRun,
+    service_cycle_from_ms: int,
+    period_from_ms: int,
+    in_advance: bool,
+) -> ChargeKey:
+    """What makes a fee of a subscription the same one on every bill. Service and zone are of usage, not of fees."""
+    return ChargeKey(
+        service_cycle_from_ms=service_cycle_from_ms,
+        kind=kind,
+        currency=price.currency,
+        billing_account_id=held.account.billing_account_id,
+        subscription_id=held.facts.subscription_id,
+        offering=run.offering,
+        price_code=price.code,
+        service="",
+        zone="",
+        period_from_ms=period_from_ms,
+        tax_category=price.tax_category,
+        ledger_code=price.ledger_code,
+        in_advance=in_advance,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from millicent.billing.rules.charges import OPEN_END_MS, Charge, ChargeKey
-from millicent.billing.rules.context import BillContext, HeldSubscription
+from millicent.billing.rules.context import BillContext, HeldSubscription, fee_key
 from millicent.billing.rules.holdings import HeldRun
 from millicent.billing.rules.rounding import to_minor_units
 from millicent.catalog.types import ChargeKind, OneTimePrice, OneTimeTrigger
@@ -55,19 +55,13 @@ def _add(
 ) -> None:
     """Keyed by its service cycle, so a change whose hour is corrected within the cycle stays the same charge."""
     cycle = context.service_cycle(instant_ms)
-    key = ChargeKey(
-        service_cycle_from_ms=cycle.from_ms,
+    key = fee_key(
+        price,
         kind=ChargeKind.ONE_TIME,
-        currency=price.currency,
-        billing_account_id=held.account.billing_account_id,
-        subscription_id=held.facts.subscription_id,
-        offering=run.offering,
-        price_code=price.code,
-        service="",
-        zone="",
+        held=held,
+        run=run,
+        service_cycle_from_ms=cycle.from_ms,
         period_from_ms=cycle.from_ms,
-        tax_category=price.tax_category,
-        ledger_code=price.ledger_code,
         in_advance=False,
     )
     before = charges.get(key)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from millicent.billing.rules.charges import OPEN_END_MS, Charge, ChargeKey, Part
-from millicent.billing.rules.context import BillContext, HeldSubscription
+from millicent.billing.rules.context import BillContext, HeldSubscription, fee_key
 from millicent.billing.rules.cycles import CycleSpan, cycle_index, cycle_span, months_in
 from millicent.billing.rules.holdings import HeldRun
 from millicent.billing.rules.proration import covered, length_of
@@ -105,19 +105,13 @@ def _charge(stays: list[_Stay], *, context: BillContext, held: HeldSubscription)
     home_ms = begins_ms if price.in_advance else min(period.until_ms, run.until_ms) - 1
     service_cycle = context.service_cycle(home_ms)
     return Charge(
-        key=ChargeKey(
-            service_cycle_from_ms=service_cycle.from_ms,
+        key=fee_key(
+            price,
             kind=ChargeKind.RECURRING,
-            currency=price.currency,
-            billing_account_id=held.account.billing_account_id,
-            subscription_id=held.facts.subscription_id,
-            offering=run.offering,
-            price_code=price.code,
-            service="",
-            zone="",
+            held=held,
+            run=run,
+            service_cycle_from_ms=service_cycle.from_ms,
             period_from_ms=period.from_ms,
-            tax_category=price.tax_category,
-            ledger_code=price.ledger_code,
             in_advance=price.in_advance,
         ),
         service_cycle_until_ms=service_cycle.until_ms,

@@ -1,6 +1,17 @@
 """The part of Django's settings that needs no database: what type checkers and tools read without starting a server."""
 
-STAGES = ["kit", "catalog", "customers", "subscriptions", "mediation", "rating", "billing", "ledger", "assurance"]
+STAGES = [
+    "kit",
+    "catalog",
+    "customers",
+    "subscriptions",
+    "mediation",
+    "rating",
+    "charging",
+    "billing",
+    "ledger",
+    "assurance",
+]
 INSTALLED_APPS = [f"millicent.{stage}" for stage in STAGES]
 USE_TZ = True
 TIME_ZONE = "UTC"

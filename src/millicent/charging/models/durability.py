@@ -1,0 +1,1 @@
+"""Lease, journal, snapshots and the position of each reader of the journal."""

@@ -1,0 +1,1 @@
+"""Balances as people see them: history, vouchers, rules of top-up, notifications."""

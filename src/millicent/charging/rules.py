@@ -1,0 +1,1 @@
+"""Pure decisions of charging: no framework, no input or output."""

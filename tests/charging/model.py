@@ -1,6 +1,6 @@
 """Charging once more, slowly: dictionaries and lists, no arrays, no shared code with `millicent.charging`.
 
-It is written from the promises in `types.py`, in the most literal way: reservations are plain sums over the open slices,
+It is written from the promises in `types.py`, most literally: reservations are plain sums over the open slices,
 every price is asked of a `Pricer`. The shard is compared with it answer by answer and bucket by bucket.
 """
 

@@ -24,6 +24,8 @@ from millicent.mediation.suspense_filter import SuspenseFilter, chosen_records
 from millicent.mediation.types import SuspenseReason
 from millicent.rating.types import Reason
 
+FOREVER_MS = 253_402_300_799_999  # the end of the year 9999
+
 
 def usage_of(
     lake: Lake,
@@ -59,6 +61,25 @@ def usage_of(
     if received_until_ms is not None:
         keep &= pl.col("received_at_ms") < received_until_ms
     return found.filter(keep).select(pl.col(name).cast(kind) for name, kind in USAGE_SCHEMA.items())
+
+
+def usage_by_key(
+    lake: Lake, *, key_prefix: str, from_ms: int = 0, until_ms: int = FOREVER_MS, limit: int = 2
+) -> pl.DataFrame:
+    """Usage whose event key, written as 32 hexadecimal digits, begins with `key_prefix`; the first `limit` by key.
+
+    Keys say nothing about time, so only a narrower [from_ms, until_ms) keeps the whole table from being looked through.
+    """
+    first, last = (int(key_prefix.ljust(32, filler), 16) for filler in "0f")
+    high, low = pl.col("event_key_high"), pl.col("event_key_low")
+    (first_high, first_low), (last_high, last_low) = divmod(first, 2**64), divmod(last, 2**64)
+    found = usage_of(lake, from_ms=from_ms, until_ms=until_ms).filter(
+        (high >= first_high)
+        & (high <= last_high)
+        & ((high > first_high) | (low >= first_low))
+        & ((high < last_high) | (low <= last_low))
+    )
+    return found.sort("event_key_high", "event_key_low").head(limit).collect()
 
 
 def _month(instant_ms: int) -> str:

@@ -46,6 +46,12 @@ class NotEligible(Refusal):
     code = "not_eligible"
 
 
+class CouponUsedUp(Refusal):
+    """The coupon was redeemed as often as the catalogue allows."""
+
+    code = "coupon_used_up"
+
+
 class ImportRefused(Refusal):
     """Rows of an import are wrong, and all or nothing was asked for. `report` has every fault."""
 

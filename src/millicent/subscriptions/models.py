@@ -81,6 +81,19 @@ class SubscriptionChange(TenantTable):
     details = models.JSONField(default=dict)
 
 
+class CouponTally(TenantTable):
+    """How many subscriptions redeemed a coupon. Its row is locked while one more is let in: see `lock_tallies`."""
+
+    coupon = models.TextField()
+    redeemed = models.IntegerField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("tenant_id", "coupon"), name="a_coupon_has_one_tally"),
+            models.CheckConstraint(condition=Q(redeemed__gte=0), name="a_tally_counts_from_nothing"),
+        )
+
+
 class ServiceIdentifier(TenantTable):
     """A number, SIM, user name, address or device that the network reports, and who held it from when until when.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from millicent.catalog.types import Discount, Offering
-from millicent.subscriptions.errors import HistoryBroken, NotEligible, TransitionRefused
+from millicent.subscriptions.errors import CouponUsedUp, HistoryBroken, NotEligible, TransitionRefused
 from millicent.subscriptions.types import (
     TRANSITIONS,
     CustomerHoldings,
@@ -108,3 +108,13 @@ def refuse_invalid_coupon(coupon: str, *, at_ms: int, discounts: Mapping[str, Di
     ended = found.valid_until_ms is not None and found.valid_until_ms <= at_ms
     if not begun or ended:
         raise NotEligible(f"coupon {coupon} is not valid at {at_ms} ms", coupon=coupon, at_ms=at_ms)
+
+
+def refuse_used_up_coupon(coupon: Discount, *, redeemed: int) -> None:
+    """One more may redeem the coupon, when `redeemed` have."""
+    if coupon.redemptions_limit is not None and redeemed >= coupon.redemptions_limit:
+        raise CouponUsedUp(
+            f"coupon {coupon.code} was redeemed {redeemed} times, as often as it may be",
+            coupon=coupon.code,
+            redemptions_limit=coupon.redemptions_limit,
+        )

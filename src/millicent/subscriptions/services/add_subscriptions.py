@@ -14,6 +14,7 @@ from millicent.kit.clock import to_ms
 from millicent.subscriptions import selectors
 from millicent.subscriptions.errors import IdentifierHeld, SubscriptionCodeTaken, UnknownSubscription
 from millicent.subscriptions.rules import refuse_broken_history
+from millicent.subscriptions.services.tally_coupons import count_redemptions, coupons_held, lock_tallies
 from millicent.subscriptions.types import NEW_IDENTIFIER_COLUMNS, NEW_VERSION_COLUMNS, NewSubscription
 
 _MANY = 1_000  # rows, from which on it pays to tell the planner
@@ -39,8 +40,9 @@ def add_subscriptions(subscriptions: Sequence[NewSubscription], *, now: datetime
 def add_versions_of_frame(versions: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
     """Add subscriptions from columns (NEW_VERSION_COLUMNS); returns subscription_code, subscription_id.
 
-    Refuses a code that is taken and an account that does not exist. The caller has checked that the rows of one
-    subscription meet without gap; overlaps are refused by the table.
+    Refuses a code that is taken and an account that does not exist. Coupons are counted as redeemed, not held against
+    their limits: who knows the catalogue does that before. The caller has checked that the rows of one subscription
+    meet without gap; overlaps are refused by the table.
     """
     recorded_at_ms = to_ms(now)
     named = versions.unique("subscription_code", keep="first", maintain_order=True)
@@ -50,6 +52,8 @@ def add_versions_of_frame(versions: pl.DataFrame, *, now: datetime) -> pl.DataFr
     added = named.join(_accounts(named["account_code"].unique().to_list()), on="account_code").with_columns(
         id=reserve_ids("subscriptions_subscription", how_many=named.height)
     )
+    redeemed = dict(coupons_held(versions).group_by("coupon").len().iter_rows())
+    lock_tallies(redeemed)
     insert_frame(
         added.select(
             "id", "billing_account_id", "pool", code="subscription_code", recorded_at_ms=pl.lit(recorded_at_ms)
@@ -65,6 +69,7 @@ def add_versions_of_frame(versions: pl.DataFrame, *, now: datetime) -> pl.DataFr
     )
     if versions.height > _MANY:
         refresh_statistics("subscriptions_subscription", "subscriptions_version")
+    count_redemptions(redeemed)
     return added.select("subscription_code", subscription_id="id")
 
 

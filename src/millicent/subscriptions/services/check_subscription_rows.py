@@ -1,14 +1,16 @@
 """Check the rows of a file of subscriptions before any of them is written."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
-from millicent.catalog.types import Catalogue
+from millicent.catalog.types import Catalogue, Discount
 from millicent.kit.intake import TextTable, fault_rows, free_columns, no_faults, parse_columns, parse_instants
 from millicent.subscriptions import selectors
 from millicent.subscriptions.columns import DATE_CURE, SUBSCRIPTION_COLUMNS, price_overrides
+from millicent.subscriptions.services.tally_coupons import coupons_held, lock_tallies
 from millicent.subscriptions.types import NEW_VERSION_COLUMNS
 
 
@@ -30,7 +32,8 @@ def check_subscriptions(
     """Read every field, follow every reference; change nothing.
 
     `accounts` has account_code, zone, currency of those that stand or are about to be opened. Without a catalogue
-    the codes of offerings, add-ons and coupons are taken as they are.
+    the codes of offerings, add-ons and coupons are taken as they are. The tallies of coupons with a limit stay locked
+    until the transaction ends, so what is in order here still is when it is written.
     """
     parsed, faults = parse_columns(table, columns=SUBSCRIPTION_COLUMNS)
     rows = parsed.with_columns(free_columns(table)).join(
@@ -49,7 +52,9 @@ def check_subscriptions(
     sound = rows.filter(~pl.col("subscription").is_in(refused.to_list())).filter(pl.col("subscription") != "")
     standing, changed = _against_the_tables(_as_versions(sound), file=table.file)
     new = _as_versions(sound).join(standing, on="row", how="anti").join(changed, on="row", how="anti")
-    faults = pl.concat([*found, changed])
+    used_up = _beyond_limits(new, discounts=catalogue.discounts if catalogue else {}, file=table.file)
+    new = new.join(used_up, on="row", how="anti")
+    faults = pl.concat([*found, changed, used_up])
     return CheckedSubscriptions(
         new=new,
         standing=standing,
@@ -198,4 +203,27 @@ def _against_the_tables(versions: pl.DataFrame, *, file: str) -> tuple[pl.DataFr
         column="subscription",
         problem="was added before with another content",
         cure="An import adds subscriptions; change one that stands with its own verb.",
+    )
+
+
+def _beyond_limits(new: pl.DataFrame, *, discounts: Mapping[str, Discount], file: str) -> pl.DataFrame:
+    """Subscriptions that come too late for a coupon of theirs, in the order of the file: all rows of them."""
+    limits = {code: each.redemptions_limit for code, each in discounts.items() if each.redemptions_limit is not None}
+    held = coupons_held(new.sort("row")).filter(pl.col("coupon").is_in(list(limits)))
+    wanted = held.group_by("subscription_code", maintain_order=True).agg("coupon")
+    redeemed = lock_tallies(held["coupon"].unique().to_list())
+    late: dict[str, str] = {}
+    for code, coupons in wanted.iter_rows():
+        used_up = [coupon for coupon in coupons if redeemed[coupon] >= limits[coupon]]
+        if used_up:
+            late[code] = f"comes too late: coupon {used_up[0]} may be redeemed {limits[used_up[0]]} times"
+        else:
+            redeemed |= {coupon: redeemed[coupon] + 1 for coupon in coupons}
+    rows = new.filter(pl.col("subscription_code").is_in(list(late)))
+    return fault_rows(
+        rows,
+        file=file,
+        column="coupons",
+        problem=pl.col("subscription_code").replace_strict(late, default="", return_dtype=pl.String),
+        cure="Leave the coupon out, or raise its limit in the catalogue.",
     )

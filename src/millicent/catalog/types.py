@@ -446,6 +446,15 @@ class Eligibility:
     excludes: tuple[str, ...] = ()
 
 
+@unique
+class Payment(StrEnum):
+    """Where the money for usage comes from. Of the plans that one account holds, the first named here decides."""
+
+    PREPAID = "prepaid"  # what was topped up, and nothing else
+    HYBRID = "hybrid"  # what was topped up, then credit that is billed
+    POSTPAID = "postpaid"  # credit that is billed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offering:
     """Something a customer can have. A bundle has `children`; their prices are its own unless it overrides them."""
@@ -464,6 +473,7 @@ class Offering:
     add_on: bool = False
     usage_tax_category: str = "standard"
     usage_ledger_code: str = "usage"
+    payment: Payment = Payment.POSTPAID
     where: str = field(default="", compare=False)
 
 

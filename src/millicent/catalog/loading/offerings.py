@@ -15,6 +15,7 @@ from millicent.catalog.types import (
     Offering,
     OneTimePrice,
     OneTimeTrigger,
+    Payment,
     Proration,
     RecurringPrice,
     Tariff,
@@ -56,6 +57,7 @@ def read_offering(
         add_on=section.flag("add_on"),
         usage_tax_category=section.refer("tax category", "usage_tax_category", "standard"),
         usage_ledger_code=section.refer("ledger code", "usage_ledger", "usage"),
+        payment=section.choice("payment", Payment, Payment.POSTPAID),
         where=section.where,
     )
 

@@ -33,6 +33,7 @@ from millicent.catalog.types import (
     FairUse,
     Measure,
     OneTimeTrigger,
+    Payment,
     Proration,
     TierModel,
 )
@@ -350,6 +351,7 @@ OFFERING = fields(
         "add_on": flag("true: held beside a plan."),
         "usage_tax_category": TAX_CATEGORY,
         "usage_ledger": LEDGER,
+        "payment": one_of(Payment, "Where the money for usage comes from; postpaid when absent."),
     },
     required=("code",),
     description="Something a customer can have.",

@@ -7,9 +7,8 @@ leaves is covered by a kept snapshot and has been read by every reader (migratio
 from django.db import models
 from django.db.models import F, Q
 
+from millicent.charging.journal.payload import CHECKSUM_BYTES
 from millicent.kit.tenancy import TenantTable
-
-CHECKSUM_BYTES = 16
 
 
 class ShardLease(TenantTable):

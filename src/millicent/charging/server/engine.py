@@ -1,0 +1,308 @@
+"""The heart of the charging process: what has gathered is applied, journalled, and then answered.
+
+All of it runs in one event loop; only the journal's writer has a thread. While batch n is being committed, batch n + 1
+is applied, not more: what comes meanwhile gathers and makes the next batch larger. A lone command waits for no timer.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import structlog
+
+from millicent.charging.journal.errors import ShardBusy, ShardStopped
+from millicent.charging.journal.shard_port import JournalledShard
+from millicent.charging.server.clock import SteadyClock, stamp
+from millicent.charging.types import COMMAND, Batch, Door, NameKind, Rows, Verb
+from millicent.charging.types import commands as empty_commands
+from millicent.kit.errors import Defect, MillicentError
+
+DEPTH = 2  # batches applied and not yet durable
+Told = Callable[[Rows, Sequence[str]], None]
+
+
+class Writing(Protocol):
+    """`journal.writer.JournalWriter`, as the engine sees it."""
+
+    @property
+    def silent_ms(self) -> int: ...
+    def put(self, sequence: int, batch: Batch) -> None: ...
+
+
+class ShardBroken(Defect):
+    """The shard failed while it applied a batch. The process stops; its state is made again from the journal."""
+
+    code = "charging_shard_broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may gather. A submission is never split, so a batch may be larger by its last submission."""
+
+    batch_rows: int = 1024
+    waiting_rows: int = 65_536  # beyond it commands are refused at once
+    patience_ms: int = 2_000  # so long without PostgreSQL, and new commands are refused at once
+
+
+@dataclass(slots=True, kw_only=True)
+class _Submission:
+    """What one caller brought, and where its answer goes."""
+
+    commands: Rows
+    texts: bytes
+    answer: "asyncio.Future[Rows]"
+
+
+@dataclass(slots=True, kw_only=True)
+class _InFlight:
+    """A batch that is applied and not yet durable. Sequence 0: nothing to journal, only to come in its turn."""
+
+    sequence: int
+    submissions: list[_Submission]
+    answers: Rows
+    notices: Rows
+    session_texts: Sequence[str] = field(default=())
+
+
+class ChargingEngine:
+    """A ChargingPort over a shard in this process. Made and used in the loop's thread."""
+
+    def __init__(
+        self,
+        *,
+        shard: JournalledShard,
+        sequence: int,
+        clock: SteadyClock | None = None,
+        floor_ms: int = 0,
+        limits: Limits | None = None,
+    ) -> None:
+        self.shard = shard
+        self.sequence = sequence  # of the last batch applied
+        self.durable_sequence = sequence
+        self.on_applied: list[Callable[[int, Batch], None]] = []
+        self.on_durable: list[Callable[[int], None]] = []
+        self.ended: asyncio.Future[MillicentError | None] = asyncio.get_running_loop().create_future()
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._told_ms = floor_ms
+        self._loop = asyncio.get_running_loop()
+        self._writer: Writing | None = None
+        self._waiting: deque[_Submission] = deque()
+        self._waiting_rows = 0
+        self._in_flight: deque[_InFlight] = deque()
+        self._journalling = 0
+        self._is_scheduled = False
+        self._listeners: dict[int, list[Told]] = {}
+        self._durable_names: dict[tuple[str, str], int] = {}
+        self._log = structlog.get_logger("millicent.charging")
+
+    # --- what doors call -------------------------------------------------------------------------------------------
+
+    async def submit(self, commands: Rows, texts: bytes = b"") -> Rows:
+        """Apply rows of COMMAND and answer with as many of ANSWER, once they are durable. See ChargingPort."""
+        assert commands.dtype == COMMAND, "commands are rows of COMMAND"
+        self._refuse_if_busy(len(commands))
+        return await self._enqueue(commands, texts)
+
+    def _refuse_if_busy(self, rows: int) -> None:
+        if self.ended.done():
+            raise ShardStopped("the charging shard has stopped")
+        if self._waiting_rows + rows > self._limits.waiting_rows:
+            raise ShardBusy(f"{self._waiting_rows} commands wait already", waiting=self._waiting_rows)
+        if self._writer is not None and self._writer.silent_ms > self._limits.patience_ms:
+            raise ShardBusy("nothing can be made durable: PostgreSQL does not answer")
+
+    def _enqueue(self, commands: Rows, texts: bytes) -> "asyncio.Future[Rows]":
+        answer: asyncio.Future[Rows] = self._loop.create_future()
+        self._waiting.append(_Submission(commands=commands, texts=texts, answer=answer))
+        self._waiting_rows += len(commands)
+        self._schedule()
+        return answer
+
+    async def number_of(self, kind: NameKind, text: str) -> int:
+        """The shard's number for a text. It is durable when it is given, so it is good for ever."""
+        known = self._durable_names.get((kind, text))
+        if known is not None:
+            return known
+        if self.ended.done():
+            raise ShardStopped("the charging shard has stopped")
+        number = self.shard.number_of(kind, text)
+        await self.settled()
+        self._durable_names[kind, text] = number
+        return number
+
+    async def settled(self) -> None:
+        """Wait until all that was applied before this call is durable."""
+        await self._enqueue(empty_commands(0), b"")
+
+    def listen(self, door: Door, told: Told) -> None:
+        """Call `told` with durable notices for a door's sessions. Door.NONE hears every notice."""
+        self._listeners.setdefault(int(door), []).append(told)
+
+    def on_restart(self, forget: Callable[[], None]) -> None:
+        """Numbers given by this port are durable: nothing is ever to be forgotten while the process lives."""
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    def attach(self, writer: Writing) -> None:
+        """From now on batches go to this writer."""
+        self._writer = writer
+        self._schedule()
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms() if self._clock is not None else self._told_ms
+
+    def tick(self) -> None:
+        """Let the shard see the time. Left out while PostgreSQL is away or commands wait: they tell the time too."""
+        if self._clock is None or self._waiting or self._in_flight or self.ended.done():
+            return
+        command = empty_commands(1)
+        command["verb"] = Verb.TICK
+        self._enqueue(command, b"")
+
+    def _schedule(self) -> None:
+        if self._waiting and not self._is_scheduled and self._journalling < DEPTH and self._writer is not None:
+            self._is_scheduled = True
+            self._loop.call_soon(self._apply_waiting)
+
+    def _apply_waiting(self) -> None:
+        self._is_scheduled = False
+        if self.ended.done():
+            return
+        submissions = self._taken()
+        if submissions:
+            try:
+                self._apply(submissions)
+            except Exception as fault:  # its state may be half changed: nothing may come after it
+                self._log.exception("the shard failed on a batch")
+                self.end(ShardBroken(f"{type(fault).__name__}: {fault}"), also=submissions)
+                return
+        self._schedule()
+
+    def _taken(self) -> list[_Submission]:
+        """The next batch's submissions, in the order they came; whoever went away is left out."""
+        taken: list[_Submission] = []
+        rows = 0
+        while self._waiting and rows < self._limits.batch_rows:
+            submission = self._waiting.popleft()
+            self._waiting_rows -= len(submission.commands)
+            if not submission.answer.cancelled():
+                taken.append(submission)
+                rows += len(submission.commands)
+        return taken
+
+    def _apply(self, submissions: list[_Submission]) -> None:
+        commands, texts = joined([(each.commands, each.texts) for each in submissions])
+        if len(commands):
+            self._told_ms = stamp(commands, floor_ms=self._told_ms, now_ms=self._now_for(commands))
+        batch = self.shard.apply(commands, texts)
+        assert len(batch.answers) == len(commands), "each command has its answer"
+        journalled = _tells_something(batch)
+        if journalled:
+            self.sequence += 1
+            for hear in self.on_applied:
+                hear(self.sequence, batch)
+        self._fly(submissions, batch, sequence=self.sequence if journalled else 0)
+
+    def _now_for(self, commands: Rows) -> int:
+        """Without a clock of our own (a replayed past) commands bring the time."""
+        return self._clock.now_ms() if self._clock is not None else int(commands["received_ms"].max())
+
+    def _fly(self, submissions: list[_Submission], batch: Batch, *, sequence: int) -> None:
+        flight = _InFlight(
+            sequence=sequence,
+            submissions=submissions,
+            answers=batch.answers,
+            notices=batch.notices,
+            session_texts=self._session_texts(batch.notices),
+        )
+        self._in_flight.append(flight)
+        if sequence:
+            assert self._writer is not None, "nothing is applied before there is a writer"
+            self._journalling += 1
+            self._writer.put(sequence, batch)
+        else:
+            self._land_free()
+
+    def _session_texts(self, notices: Rows) -> Sequence[str]:
+        """Now, not at the commit: by then a row may belong to another session."""
+        return [self.shard.session_text(int(session)) if session >= 0 else "" for session in notices["session"]]
+
+    def durable(self, sequence: int) -> None:
+        """The writer's word that a batch is on disk: its answers leave."""
+        flight = self._in_flight.popleft()
+        assert flight.sequence == sequence, f"batch {sequence} became durable before {flight.sequence}"
+        self._journalling -= 1
+        self.durable_sequence = sequence
+        self._land(flight)
+        self._land_free()
+        for hear in self.on_durable:
+            hear(sequence)
+        self._schedule()
+
+    def _land_free(self) -> None:
+        while self._in_flight and not self._in_flight[0].sequence:
+            self._land(self._in_flight.popleft())
+
+    def _land(self, flight: _InFlight) -> None:
+        start = 0
+        for submission in flight.submissions:
+            end = start + len(submission.commands)
+            if not submission.answer.done():
+                submission.answer.set_result(flight.answers[start:end])
+            start = end
+        self._tell(flight.notices, flight.session_texts)
+
+    def _tell(self, notices: Rows, texts: Sequence[str]) -> None:
+        if not len(notices):
+            return
+        for door, listeners in self._listeners.items():
+            chosen = np.flatnonzero(notices["door"] == door) if door else np.arange(len(notices))
+            if len(chosen):
+                for told in listeners:
+                    self._tell_one(told, notices[chosen], [texts[int(place)] for place in chosen])
+
+    def _tell_one(self, told: Told, notices: Rows, texts: Sequence[str]) -> None:
+        try:
+            told(notices, texts)
+        except Exception:  # a door's mistake is not the shard's
+            self._log.exception("a door failed on notices")
+
+    def end(self, why: MillicentError | None, *, also: Sequence[_Submission] = ()) -> None:
+        """Stop: nothing is applied or answered any more. What was applied and is not durable was never answered."""
+        if self.ended.done():
+            return
+        self.ended.set_result(why)
+        flying = [submission for flight in self._in_flight for submission in flight.submissions]
+        for submission in (*flying, *also, *self._waiting):
+            if not submission.answer.done():
+                submission.answer.set_exception(ShardStopped("the charging shard stopped before this was durable"))
+        self._waiting.clear()
+        self._waiting_rows = 0
+
+    @property
+    def waiting_rows(self) -> int:
+        """Commands that came and are not yet applied."""
+        return self._waiting_rows
+
+
+def joined(parts: Sequence[tuple[Rows, bytes]]) -> tuple[Rows, bytes]:
+    """Submissions as one run of commands; the offsets of their texts move along. Always a copy."""
+    commands = np.concatenate([rows for rows, _ in parts])
+    start, base = 0, 0
+    for rows, texts in parts:
+        if base and texts:
+            commands["text_offset"][start : start + len(rows)] += np.uint32(base)
+        start += len(rows)
+        base += len(texts)
+    return commands, b"".join(texts for _, texts in parts)
+
+
+def _tells_something(batch: Batch) -> bool:
+    """A batch of nothing but the time, or of nothing at all, that changed nothing is not journalled."""
+    if len(batch.images) or len(batch.names) or len(batch.notices) or len(batch.charges) or len(batch.movements):
+        return True
+    return bool((batch.commands["verb"] != Verb.TICK).any())

@@ -27,6 +27,12 @@ WORK_SECONDS = Histogram(
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800),
     registry=REGISTRY,
 )
+PACKETS = Counter(
+    "millicent_network_packets",
+    "Packets that came to a door of the network, by protocol and outcome.",
+    ["protocol", "outcome"],
+    registry=REGISTRY,
+)
 FAULTS = Counter("millicent_faults", "Errors that reached a door, by code.", ["code"], registry=REGISTRY)
 
 

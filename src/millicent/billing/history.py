@@ -1,4 +1,9 @@
-"""What earlier bills left behind, for many payers in a few queries."""
+"""What earlier bills left behind, for many payers in a few queries.
+
+The queries ask payer by payer (LATERAL, kept apart by OFFSET 0), so that each is an index lookup whatever PostgreSQL
+believes of the table: while a tenant's first bills are written it believes that there are none, and a plan that is
+free to choose reads every line of the tenant for every payer.
+"""
 
 import json
 from collections import defaultdict
@@ -33,8 +38,12 @@ def billed_spans(payer_ids: Sequence[int]) -> dict[int, list[BilledSpan]]:
     """Billed cycles of each payer, oldest first."""
     found: dict[int, list[BilledSpan]] = defaultdict(list)
     for payer_id, from_ms, until_ms, known_ms, release_count in read_rows(
-        "SELECT payer_id, cycle_from_ms, cycle_until_ms, known_until_ms, release_count FROM billing_billed_cycle "
-        "WHERE payer_id = ANY(%s) ORDER BY payer_id, cycle_from_ms",
+        """
+        SELECT asked.payer_id, cycle_from_ms, cycle_until_ms, known_until_ms, release_count
+        FROM unnest(%s::bigint[]) AS asked(payer_id)
+        CROSS JOIN LATERAL (SELECT * FROM billing_billed_cycle cycle WHERE cycle.payer_id = asked.payer_id OFFSET 0) own
+        ORDER BY asked.payer_id, cycle_from_ms
+        """,
         [list(payer_ids)],
     ):
         found[payer_id].append(
@@ -56,18 +65,25 @@ def billed_until(payer_ids: Sequence[int]) -> dict[int, int]:
 
 
 _LINES = """
-WITH asked AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS asked(account_id, since_ms))
+WITH asked AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS asked(account_id, since_ms)),
+touched AS MATERIALIZED (
+    SELECT DISTINCT asked.account_id, open.service_cycle_from_ms
+    FROM asked CROSS JOIN LATERAL (
+        SELECT service_cycle_from_ms FROM billing_line
+        WHERE billing_account_id = asked.account_id AND price_period_until_ms > asked.since_ms
+        OFFSET 0
+    ) open
+)
 SELECT line.service_cycle_from_ms, line.charge_kind, line.currency, line.billing_account_id, line.subscription_id,
        line.offering, line.price_code, line.service, line.zone, line.price_period_from_ms, line.tax_category,
        line.ledger_code, line.in_advance, line.service_cycle_until_ms, line.period_from_ms, line.period_until_ms,
        line.price_period_until_ms, line.charge_nanos, line.texts, line.event_count, line.charged_units,
        line.bucket_units, line.unit, line.explanation
-FROM billing_line line
-WHERE (line.billing_account_id, line.service_cycle_from_ms) IN (
-    SELECT open.billing_account_id, open.service_cycle_from_ms
-    FROM billing_line open JOIN asked ON asked.account_id = open.billing_account_id
-    WHERE open.price_period_until_ms > asked.since_ms
-)
+FROM touched CROSS JOIN LATERAL (
+    SELECT * FROM billing_line
+    WHERE billing_account_id = touched.account_id AND service_cycle_from_ms = touched.service_cycle_from_ms
+    OFFSET 0
+) line
 ORDER BY line.id
 """
 
@@ -124,15 +140,15 @@ def carried_buckets(closed_at_ms_by_payer: Mapping[int, int]) -> dict[int, list[
     found: dict[int, list[Bucket]] = defaultdict(list)
     for payer_id, *values in read_rows(
         """
-        WITH asked AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS asked(payer_id, closed_at_ms))
-        SELECT bucket.payer_id, allowance, scope, owner_id, pool, subscription_id, remaining, valid_from_ms,
+        SELECT asked.payer_id, allowance, scope, owner_id, pool, subscription_id, remaining, valid_from_ms,
                valid_until_ms, granted_at_ms, rolled
-        FROM billing_closing_bucket bucket
-        JOIN asked ON asked.payer_id = bucket.payer_id AND asked.closed_at_ms = bucket.cycle_until_ms
-        WHERE bucket.run_number = (
-            SELECT max(latest.run_number) FROM billing_closing_bucket latest
-            WHERE latest.payer_id = bucket.payer_id AND latest.cycle_until_ms = bucket.cycle_until_ms
-        )
+        FROM unnest(%s::bigint[], %s::bigint[]) AS asked(payer_id, closed_at_ms)
+        CROSS JOIN LATERAL (
+            SELECT *, max(run_number) OVER () AS latest_run FROM billing_closing_bucket closed
+            WHERE closed.payer_id = asked.payer_id AND closed.cycle_until_ms = asked.closed_at_ms
+            OFFSET 0
+        ) bucket
+        WHERE bucket.run_number = bucket.latest_run
         ORDER BY bucket.id
         """,
         [payers, [closed_at_ms_by_payer[each] for each in payers]],
@@ -149,8 +165,15 @@ def unpriced_before(payer_ids: Iterable[int]) -> dict[int, UnpricedBefore]:
     """What earlier bills could not price, by payer."""
     counts: dict[int, dict[tuple[int, int, str, int], int]] = defaultdict(dict)
     for payer_id, cycle_from_ms, subscription_id, service, reason, count in read_rows(
-        "SELECT payer_id, cycle_from_ms, subscription_id, service, reason, sum(event_count)::bigint "
-        "FROM billing_unpriced_usage WHERE payer_id = ANY(%s) GROUP BY 1, 2, 3, 4, 5 HAVING sum(event_count) <> 0",
+        """
+        SELECT asked.payer_id, cycle_from_ms, subscription_id, service, reason, sum(event_count)::bigint
+        FROM unnest(%s::bigint[]) AS asked(payer_id)
+        CROSS JOIN LATERAL (
+            SELECT * FROM billing_unpriced_usage noted WHERE noted.payer_id = asked.payer_id OFFSET 0
+        ) own
+        GROUP BY 1, 2, 3, 4, 5
+        HAVING sum(event_count) <> 0
+        """,
         [list(payer_ids)],
     ):
         counts[payer_id][cycle_from_ms, subscription_id, service, reason] = count

@@ -15,7 +15,7 @@ import structlog
 from millicent.charging.journal.connection import Connection, JournalStore
 from millicent.charging.journal.errors import Fenced, ShardHeld
 from millicent.charging.journal.lease import Lease, lease_state, take_lease
-from millicent.charging.journal.read import Cursor, Layouts, journal_batches, journal_ends
+from millicent.charging.journal.read import Cursor, journal_batches, journal_ends
 from millicent.charging.journal.restore import Restored, replay_journal, restore_shard
 from millicent.charging.journal.shard_port import JournalledShard
 from millicent.charging.journal.writer import JournalWriter
@@ -168,8 +168,8 @@ def _bring_to_end(shard: JournalledShard, place: ShardPlace, restored: Restored 
 
 def _told_ms(cursor: Cursor, *, number: int) -> int:
     """The latest instant that a journalled command brought, 0 in an empty journal."""
-    _, last = journal_ends(cursor, shard=number)
-    found = journal_batches(cursor, shard=number, after=max(last - _LOOKED_BACK, 0), layouts=Layouts(cursor))
+    first, last = journal_ends(cursor, shard=number)
+    found = journal_batches(cursor, shard=number, after=max(last - _LOOKED_BACK, first - 1, 0))
     return max((int(each.batch.commands["received_ms"].max(initial=0)) for each in found), default=0)
 
 

@@ -25,3 +25,39 @@ class ParentTwice(Refusal):
     """Accounts stand above each other in a circle."""
 
     code = "account_circle"
+
+
+class NotYetOpen(Refusal):
+    """Terms were to change before the billing account was opened."""
+
+    code = "billing_account_not_yet_open"
+
+
+class AlreadyBilled(Refusal):
+    """Terms were to change within cycles that are billed. A bill is replayed with the terms at the end of its cycle."""
+
+    code = "terms_already_billed"
+
+
+class CyclesDiffer(Refusal):
+    """The bills of the old and the new payer do not turn on the same days: days would be billed twice, or never."""
+
+    code = "payer_cycles_differ"
+
+
+class CannotLeavePayer(Refusal):
+    """An account that another paid for cannot begin to pay for itself: billing would begin on the day it was opened."""
+
+    code = "cannot_leave_payer"
+
+
+class StillPaysForOthers(Refusal):
+    """The account pays for others, so it must go on paying for itself. Change their payer first."""
+
+    code = "still_pays_for_others"
+
+
+class UnknownExemption(Refusal):
+    """The billing account has no such exemption in force at that time."""
+
+    code = "unknown_exemption"

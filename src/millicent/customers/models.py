@@ -107,8 +107,22 @@ class BillingAccountTerms(TenantTable):
         )
 
 
+class BillingAccountChange(TenantTable):
+    """Who changed what of a billing account, from when on and why."""
+
+    append_only = True
+
+    billing_account = models.ForeignKey(BillingAccount, on_delete=models.PROTECT, related_name="changes")
+    verb = models.TextField()
+    effective_at_ms = models.BigIntegerField()
+    recorded_at_ms = models.BigIntegerField()
+    who = models.TextField()
+    why = models.TextField(default="")
+    details = models.JSONField(default=dict)
+
+
 class TaxExemptionCertificate(TenantTable):
-    """Why a tax is not charged, on whose paper, from when until when."""
+    """Why a tax is not charged, on whose paper, from when until when. Like terms, only superseded, never rewritten."""
 
     billing_account = models.ForeignKey(BillingAccount, on_delete=models.PROTECT, related_name="tax_exemptions")
     kind = models.TextField()
@@ -117,12 +131,14 @@ class TaxExemptionCertificate(TenantTable):
     effective_from_ms = models.BigIntegerField()
     effective_until_ms = models.BigIntegerField(null=True)
     recorded_at_ms = models.BigIntegerField()
+    superseded_at_ms = models.BigIntegerField(null=True)
 
     class Meta:
         constraints = (
             models.UniqueConstraint(
                 fields=("tenant_id", "billing_account", "kind", "jurisdiction", "certificate", "effective_from_ms"),
-                name="an_exemption_is_recorded_once",
+                condition=Q(superseded_at_ms__isnull=True),
+                name="an_exemption_is_believed_once",
             ),
             models.CheckConstraint(
                 condition=Q(effective_until_ms__isnull=True) | Q(effective_until_ms__gt=F("effective_from_ms")),

@@ -20,13 +20,16 @@ SELECT account.id, account.code, party.name, terms.payer_id, account.parent_id, 
        account.address, terms.reseller, account.opened_at_ms, account.characteristics
 FROM customers_billingaccount account
 JOIN customers_party party ON party.id = account.party_id
-JOIN customers_billingaccountterms terms ON terms.billing_account_id = account.id AND terms.superseded_at_ms IS NULL
+JOIN customers_billingaccountterms terms ON terms.billing_account_id = account.id AND {believed}
 """
+_BELIEVED_NOW = "{row}.superseded_at_ms IS NULL"
+_BELIEVED_THEN = "{row}.recorded_at_ms <= %s AND ({row}.superseded_at_ms IS NULL OR {row}.superseded_at_ms > %s)"
 _TERMS_AT = " AND terms.effective_from_ms <= %s AND (terms.effective_until_ms IS NULL OR terms.effective_until_ms > %s)"
 _LATEST_TERMS = " AND terms.effective_until_ms IS NULL"
 _EXEMPTIONS = """
 SELECT billing_account_id, kind, jurisdiction, certificate, effective_from_ms, effective_until_ms
-FROM customers_taxexemptioncertificate WHERE billing_account_id IN (SELECT unnest(%s::bigint[]))
+FROM customers_taxexemptioncertificate certificate
+WHERE billing_account_id IN (SELECT unnest(%s::bigint[])) AND {believed}
 ORDER BY billing_account_id, effective_from_ms, id
 """
 _AS_OPENED = """
@@ -66,18 +69,23 @@ def billing_accounts(
     bucket: int | None = None,
     buckets: int | None = None,
     at_ms: int | None = None,
+    known_at_ms: int | None = None,
     limit: int | None = None,
 ) -> list[BillingAccountFacts]:
     """Accounts by id: those asked for, or those whose id leaves `bucket` when divided by `buckets`, or all.
 
     Their terms are those in force at `at_ms`, or the latest. An account with no terms at that time (not yet open)
-    is left out.
+    is left out. With `known_at_ms` terms and exemptions are what was known then.
     """
     where, values = _choice(column="account.id", ids=ids, bucket=bucket, buckets=buckets)
     if codes is not None:
         where, values = f"{where} AND account.code IN (SELECT unnest(%s::text[]))", [*values, list(codes)]
     terms, instants = (_LATEST_TERMS, []) if at_ms is None else (_TERMS_AT, [at_ms, at_ms])
-    return _facts(f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id LIMIT %s", [*instants, *values, limit])
+    return _facts(
+        f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id LIMIT %s",
+        [*instants, *values, limit],
+        known_at_ms=known_at_ms,
+    )
 
 
 def payer_groups(
@@ -86,12 +94,18 @@ def payer_groups(
     bucket: int | None = None,
     buckets: int | None = None,
     at_ms: int | None = None,
+    known_at_ms: int | None = None,
 ) -> list[PayerGroup]:
-    """Accounts grouped by who pays, ordered by payer id; the bucket is the payer's. A group is never cut in two."""
+    """Accounts grouped by who pays, ordered by payer id; the bucket is the payer's. A group is never cut in two.
+
+    `at_ms` and `known_at_ms` choose terms as in `billing_accounts`.
+    """
     where, values = _choice(column="terms.payer_id", ids=payer_ids, bucket=bucket, buckets=buckets)
     terms, instants = (_LATEST_TERMS, []) if at_ms is None else (_TERMS_AT, [at_ms, at_ms])
     members: dict[int, list[BillingAccountFacts]] = defaultdict(list)
-    for account in _facts(f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id", [*instants, *values]):
+    for account in _facts(
+        f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id", [*instants, *values], known_at_ms=known_at_ms
+    ):
         members[account.payer_id].append(account)
     groups = []
     for payer_id in sorted(members):
@@ -186,11 +200,14 @@ def _choice(
     return "true", []
 
 
-def _facts(query: str, values: Sequence[object]) -> list[BillingAccountFacts]:
-    rows = read_rows(query, values)
+def _facts(query: str, values: Sequence[object], *, known_at_ms: int | None) -> list[BillingAccountFacts]:
+    believed, known = (_BELIEVED_NOW, []) if known_at_ms is None else (_BELIEVED_THEN, [known_at_ms, known_at_ms])
+    rows = read_rows(query.format(believed=believed.format(row="terms")), [*known, *values])
     exemptions: dict[int, list[TaxExemption]] = defaultdict(list)
     account_ids = [row[0] for row in rows]
-    for account_id, kind, jurisdiction, certificate, from_ms, until_ms in read_rows(_EXEMPTIONS, [account_ids]):
+    for account_id, kind, jurisdiction, certificate, from_ms, until_ms in read_rows(
+        _EXEMPTIONS.format(believed=believed.format(row="certificate")), [account_ids, *known]
+    ):
         exemptions[account_id].append(
             TaxExemption(
                 kind=kind,
@@ -232,6 +249,23 @@ def _account(
         opened_at_ms=row[19],
         characteristics=json.loads(row[20]) if row[20] != "{}" else {},
     )
+
+
+_TERMS = """
+SELECT terms.effective_from_ms, terms.effective_until_ms, payer.code, terms.segment, terms.language, terms.country,
+       terms.jurisdiction, terms.is_business, terms.tax_number, terms.reseller
+FROM customers_billingaccountterms terms JOIN customers_billingaccount payer ON payer.id = terms.payer_id
+WHERE terms.billing_account_id = %s AND terms.superseded_at_ms IS NULL ORDER BY terms.effective_from_ms
+"""
+_TERM_NAMES = (
+    "effective_from_ms", "effective_until_ms", "payer", "segment", "language", "country", "jurisdiction",
+    "is_business", "tax_number", "reseller",
+)  # fmt: skip
+
+
+def terms_of(account_id: int) -> list[dict[str, Any]]:
+    """An account's terms as we believe them now, oldest first; the payer by its code."""
+    return [dict(zip(_TERM_NAMES, row, strict=True)) for row in read_rows(_TERMS, [account_id])]
 
 
 _SEGMENTS = """

@@ -96,6 +96,28 @@ class NewBillingAccount:
     characteristics: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """Who makes a change, and why: kept beside it for ever."""
+
+    who: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountTerms:
+    """What money depends on and may change over time: the content of one row of an account's terms."""
+
+    payer_id: int
+    language: str
+    segment: str
+    country: str
+    jurisdiction: str
+    is_business: bool
+    tax_number: str
+    reseller: str
+
+
 # Billing accounts to be opened, as columns: what `open_billing_accounts` writes and what an import is turned into.
 NEW_ACCOUNT_COLUMNS = {
     "account_code": "String",

@@ -6,6 +6,8 @@ from enum import StrEnum, unique
 
 import polars as pl
 
+from millicent.customers.types import Signature as Signature  # whoever signs, signs alike
+
 
 @unique
 class SubscriptionStatus(StrEnum):
@@ -132,14 +134,6 @@ class Holding:
     add_ons: tuple[str, ...] = ()
     coupons: tuple[str, ...] = ()
     characteristics: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """Who makes a change, and why: kept beside it for ever."""
-
-    who: str
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

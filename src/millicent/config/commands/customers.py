@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from millicent.config.commands import account_terms
 from millicent.config.output import JSON_OPTION, say, show_json, show_record, show_table
 from millicent.config.setup import tenant_work
 from millicent.kit.clock import from_ms, system_now
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from millicent.subscriptions.types import ImportReport, SubscriptionFacts
 
 app = typer.Typer(no_args_is_help=True)
+app.command("change-payer")(account_terms.change_payer)
+app.command("change-segment")(account_terms.change_segment)
+app.command("exempt")(account_terms.exempt)
+app.command("end-exemption")(account_terms.end_exemption)
 
 
 @app.command("import")
@@ -93,7 +98,7 @@ def show(
     """One billing account with its subscriptions, their history and their identifiers."""
     with tenant_work():
         from millicent.customers.errors import UnknownAccount
-        from millicent.customers.selectors import billing_accounts
+        from millicent.customers.selectors import billing_accounts, terms_of
         from millicent.subscriptions.selectors import identifiers_of, subscriptions_of
 
         found = billing_accounts(codes=[code])
@@ -101,7 +106,18 @@ def show(
             raise UnknownAccount(f"there is no billing account {code}", account_code=code)
         subscriptions = subscriptions_of([found[0].billing_account_id])
         held = identifiers_of([each.subscription_id for each in subscriptions])
+        terms = terms_of(found[0].billing_account_id)
+    exemptions = [
+        f"{each.kind} {each.jurisdiction} {each.certificate} {_span(each.effective_from_ms, each.effective_until_ms)}"
+        for each in found[0].tax_exemptions
+    ]
     document = _account_document(found[0]) | {
+        "terms": [
+            {"effective": _span(each["effective_from_ms"], each["effective_until_ms"])}
+            | {name: value for name, value in each.items() if not name.startswith("effective")}
+            for each in terms
+        ],
+        "exemptions": exemptions,
         "subscriptions": [
             _subscription_document(each)
             | {
@@ -111,12 +127,25 @@ def show(
                 ]
             }
             for each in subscriptions
-        ]
+        ],
     }
     if as_json:
         show_json(document)
         return
-    show_record(code, {key: value for key, value in document.items() if key != "subscriptions"}, as_json=False)
+    flat = {key: value for key, value in document.items() if not isinstance(value, list)}
+    show_record(code, flat | {"exemptions": "; ".join(exemptions)}, as_json=False)
+    show_table(
+        "Terms",
+        ("when", "payer", "segment", "language", "jurisdiction", "reseller"),
+        [
+            (
+                _span(each["effective_from_ms"], each["effective_until_ms"]),
+                *(each[name] for name in ("payer", "segment", "language", "jurisdiction", "reseller")),
+            )
+            for each in terms
+        ],
+        as_json=False,
+    )
     rows = [
         (
             each.code,

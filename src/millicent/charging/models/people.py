@@ -65,7 +65,8 @@ class ProvisioningPosition(TenantTable):
     known_at_ms = models.BigIntegerField()  # everything recorded and effective until then is in the shard
     loaded_until_id = models.BigIntegerField()  # of the first load: subscriptions up to this id are there
     loaded = models.BooleanField(default=False)  # the first load is complete
-    state_digest = models.TextField(default="")  # of the shard that was loaded: another one is loaded anew
+    declared_version = models.IntegerField(default=0)  # of charging.yaml, as its policies are in the shard
+    release_number = models.IntegerField(default=0)  # catalogue release that plans were read from
 
     class Meta:
         db_table = "charging_provisioning"

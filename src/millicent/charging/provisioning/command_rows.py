@@ -1,0 +1,143 @@
+"""Facts as rows of COMMAND.
+
+What a command of provisioning says where: ACCOUNT `account_id`, `other_name` currency, flags POSTPAID and BARRED,
+`amount` the low-balance threshold (NOT_SAID none). CREDIT `account_id`, `bucket_id`, `limit`. SUBSCRIBER
+`subscription_id`, `account_id` who pays, `name` plan, `other_name` pool, `limit` spend limit of a cycle, flag BARRED;
+without a plan it is gone. IDENTIFIER `subscriber_key`, `subscription_id`. GRANT `bucket_id`, `name` allowance, `scope`
+and its owner, `amount`, `from_ms`, `until_ms`. POLICY `name` service, see `policy_rows`.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from millicent.catalog.types import Payment
+from millicent.charging.ports import BalancePort
+from millicent.charging.provisioning.numbers import bucket_numbers, command_keys
+from millicent.charging.types import NO_LIMIT, NOT_SAID, Flag, NameKind, Rows, Status, Unit, Verb, commands
+from millicent.charging.types_map import QuotaPolicy
+
+
+class NameNumbers:
+    """The shard's numbers for texts, each asked for once. Good for one connection to one shard."""
+
+    def __init__(self, port: BalancePort) -> None:
+        self._port = port
+        self._known: dict[tuple[NameKind, str], int] = {}
+
+    def of(self, kind: NameKind, text: str) -> int:
+        """NOT_SAID for the empty text."""
+        if text == "":
+            return NOT_SAID
+        if (kind, text) not in self._known:
+            self._known[kind, text] = self._port.number_of(kind, text)
+        return self._known[kind, text]
+
+    def column(self, kind: NameKind, texts: pl.Series) -> np.ndarray:
+        distinct = texts.unique(maintain_order=True)
+        numbers = pl.Series([self.of(kind, text) for text in distinct], dtype=pl.Int32)
+        return texts.replace_strict(distinct, numbers, return_dtype=pl.Int32).to_numpy()
+
+
+def rows_of(verb: Verb, count: int, *, at_ms: int) -> Rows:
+    rows = commands(count)
+    rows["verb"] = verb
+    rows["received_ms"] = at_ms
+    return rows
+
+
+def account_rows(accounts: pl.DataFrame, *, names: NameNumbers, at_ms: int) -> Rows:
+    rows = rows_of(Verb.ACCOUNT, len(accounts), at_ms=at_ms)
+    rows["account_id"] = accounts["account_id"].to_numpy()
+    rows["other_name"] = names.column(NameKind.CURRENCY, accounts["currency"])
+    postpaid = (accounts["payment"] != Payment.PREPAID.value).to_numpy()
+    rows["flags"] = np.where(postpaid, Flag.POSTPAID, 0) | np.where(accounts["barred"].to_numpy(), Flag.BARRED, 0)
+    rows["amount"] = accounts["low_nanos"].to_numpy()
+    return rows
+
+
+def credit_rows(accounts: pl.DataFrame, *, at_ms: int) -> Rows:
+    """What each account may owe; 0 of a prepaid one."""
+    rows = rows_of(Verb.CREDIT, len(accounts), at_ms=at_ms)
+    rows["account_id"] = accounts["account_id"].to_numpy()
+    rows["bucket_id"] = bucket_numbers("credit", accounts["account_id"]).to_numpy()
+    rows["limit"] = accounts["credit_limit"].to_numpy()
+    return rows
+
+
+def subscriber_rows(subscribers: pl.DataFrame, *, names: NameNumbers, at_ms: int) -> Rows:
+    rows = rows_of(Verb.SUBSCRIBER, len(subscribers), at_ms=at_ms)
+    status = subscribers["status"].to_numpy()
+    rows["subscription_id"] = subscribers["subscription_id"].to_numpy()
+    rows["account_id"] = subscribers["account_id"].to_numpy()
+    rows["name"] = np.where(status == Status.GONE, NOT_SAID, names.column(NameKind.PLAN, subscribers["plan"]))
+    rows["other_name"] = names.column(NameKind.POOL, subscribers["pool"])
+    rows["limit"] = subscribers["spend_limit"].to_numpy()
+    rows["flags"] = np.where(status == Status.BARRED, Flag.BARRED, 0)
+    return rows
+
+
+def identifier_rows(identifiers: pl.DataFrame, *, at_ms: int, held: bool = True) -> Rows:
+    """Identifiers that are held from now on; or, `held` False, that nobody holds any more."""
+    rows = rows_of(Verb.IDENTIFIER, len(identifiers), at_ms=at_ms)
+    rows["subscriber_key"] = identifiers["key"].to_numpy()
+    if held:
+        rows["subscription_id"] = identifiers["subscription_id"].to_numpy()
+    return rows
+
+
+def roll_rows(subscribers: pl.DataFrame, *, at_ms: int) -> Rows:
+    """A cycle began, once for each subscription and cycle."""
+    rows = rows_of(Verb.ROLL, len(subscribers), at_ms=at_ms)
+    rows["subscription_id"] = subscribers["subscription_id"].to_numpy()
+    rows["instant_ms"] = subscribers["cycle_from_ms"].to_numpy()
+    numbers = subscribers["subscription_id"].to_numpy() * 2_654_435_761 + subscribers["cycle_from_ms"].to_numpy()
+    rows["key_high"], rows["key_low"] = command_keys("roll", numbers)
+    return rows
+
+
+def grant_rows(grants: pl.DataFrame, *, names: NameNumbers, at_ms: int) -> Rows:
+    rows = rows_of(Verb.GRANT, len(grants), at_ms=at_ms)
+    for name, column in (
+        ("bucket_id", "bucket_id"),
+        ("subscription_id", "subscription_id"),
+        ("account_id", "account_id"),
+        ("scope", "scope"),
+        ("amount", "amount"),
+        ("from_ms", "valid_from_ms"),
+        ("until_ms", "valid_until_ms"),
+        ("instant_ms", "valid_from_ms"),
+    ):
+        rows[name] = grants[column].to_numpy()
+    rows["name"] = names.column(NameKind.ALLOWANCE, grants["allowance"])
+    rows["other_name"] = names.column(NameKind.POOL, grants["pool"])
+    rows["key_high"], rows["key_low"] = command_keys("grant", grants["bucket_id"].to_numpy())
+    return rows
+
+
+def expire_rows(grants: pl.DataFrame, *, at_ms: int) -> Rows:
+    """Buckets whose offering is not held any more."""
+    rows = rows_of(Verb.EXPIRE, len(grants), at_ms=at_ms)
+    rows["bucket_id"] = grants["bucket_id"].to_numpy()
+    rows["account_id"] = grants["account_id"].to_numpy()
+    rows["subscription_id"] = grants["subscription_id"].to_numpy()
+    return rows
+
+
+def policy_rows(policies: Mapping[str, tuple[Unit, QuotaPolicy]], *, names: NameNumbers, at_ms: int) -> Rows:
+    """`asked` by Unit the slice, `used` the most, `used_after` the least; `priority` the share; `limit` validity and
+    `amount` grace in seconds; `from_ms` holding seconds, `until_ms` threshold per cent; `scope` the final action."""
+    rows = rows_of(Verb.POLICY, len(policies), at_ms=at_ms)
+    for row, (service, (unit, policy)) in zip(rows, policies.items(), strict=True):
+        row["name"] = names.of(NameKind.SERVICE, service)
+        row["asked"][unit] = policy.slice_units
+        row["used"][unit] = min(policy.most_units, NO_LIMIT)
+        row["used_after"][unit] = policy.least_units
+        row["priority"] = policy.share
+        row["limit"] = policy.validity_seconds
+        row["amount"] = policy.grace_seconds
+        row["from_ms"] = policy.holding_seconds
+        row["until_ms"] = policy.threshold_percent
+        row["scope"] = int(policy.final)
+    return rows

@@ -103,9 +103,13 @@ class ChargingEngine:
 
     async def submit(self, commands: Rows, texts: bytes = b"") -> Rows:
         """Apply rows of COMMAND and answer with as many of ANSWER, once they are durable. See ChargingPort."""
+        return await self.submit_soon(commands, texts)
+
+    def submit_soon(self, commands: Rows, texts: bytes = b"") -> "asyncio.Future[Rows]":
+        """The same without waiting: the answer comes to the future; an Outage is raised at once."""
         assert commands.dtype == COMMAND, "commands are rows of COMMAND"
         self._refuse_if_busy(len(commands))
-        return await self._enqueue(commands, texts)
+        return self._enqueue(commands, texts)
 
     def _refuse_if_busy(self, rows: int) -> None:
         if self.ended.done():

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import date
 from getpass import getuser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,9 +14,11 @@ from millicent.kit.clock import from_ms, local_midnight_ms, system_now, to_ms
 from millicent.kit.errors import BadInput
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from millicent.catalog.errors import Fault
     from millicent.catalog.loading import Examination
-    from millicent.catalog.types import ReleaseFacts
+    from millicent.catalog.types import Catalogue, ReleaseFacts
 
 app = typer.Typer(no_args_is_help=True, help="Check, plan and release the catalogue.")
 
@@ -124,25 +126,103 @@ def _write_refused(examination: "Examination", path: Path) -> None:
 
 
 @app.command("plan")
-def plan(folder: Path = FOLDER, as_json: bool = JSON_OPTION) -> None:
-    """Show what a release of this folder would change, against the latest release."""
+def plan(
+    folder: Path = FOLDER,
+    month: str = typer.Option("", "--month", help="Also rate the usage of this past month by both (YYYY-MM)."),
+    buckets: int = typer.Option(16, "--buckets", min=1, max=16, help="With --month: so many sixteenths of the payers."),
+    worst: int = typer.Option(10, "--worst", min=0, help="With --month: name so many of the most affected accounts."),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Show what a release of this folder would change, against the latest release: in words and in money."""
     from millicent.catalog.loading import load_catalogue
     from millicent.catalog.plan import compare_catalogues
 
     catalogue = load_catalogue(folder)
-    with tenant_work():
+    with tenant_work() as tenant_id:
         from millicent.catalog.selectors import catalogue_of, latest_release
 
         latest = latest_release()
         before = catalogue_of(latest.number) if latest else None
+        effect = None
+        if month:
+            if before is None:
+                raise BadInput("nothing was released yet", where="--month", cure="Leave it out: there is no before.")
+            effect = _effect(tenant_id, before=before, after=catalogue, month=month, buckets=buckets, worst=worst)
     changes = compare_catalogues(before=before, after=catalogue)
     if as_json:
-        show_json({"against": latest.number if latest else None, "changes": [each.as_json() for each in changes]})
+        document = {"against": latest.number if latest else None, "changes": [each.as_json() for each in changes]}
+        show_json(document | ({"effect": effect} if effect else {}))
         return
     for change in changes:
         typer.echo(change.in_words())
     against = f"release {latest.number}" if latest else "nothing: this would be the first release"
     typer.echo(f"{len(changes)} changes against {against}")
+    if effect:
+        _show_effect(effect)
+
+
+def _effect(
+    tenant_id: "UUID", *, before: "Catalogue", after: "Catalogue", month: str, buckets: int, worst: int
+) -> dict[str, Any]:
+    """The money effect as a document; amounts in the currency's own digits."""
+    from millicent.billing.sources import StoredFacts
+    from millicent.config.commands.catalog_effect import money_effect
+    from millicent.config.setup import tenant_lake
+    from millicent.customers.selectors import billing_account_codes
+    from millicent.kit.money import format_plain
+
+    found = money_effect(
+        facts=StoredFacts(lake=tenant_lake(tenant_id)),
+        before=before,
+        after=after,
+        month=month,
+        buckets=buckets,
+        known_until_ms=to_ms(system_now()) + 1,
+    )
+
+    def amounts(row: dict[str, Any]) -> dict[str, str]:
+        names = {"before": "before_nanos", "after": "after_nanos", "change": "change"}
+        return {name: format_plain(row[column], row["currency"]) for name, column in names.items()} | {
+            "currency": row["currency"]
+        }
+
+    accounts = found.accounts.head(worst)
+    codes = billing_account_codes(ids=accounts["billing_account_id"].to_list())
+    return {
+        "month": month,
+        "payers": found.payers,
+        "left_out": list(found.left_out),
+        "usages": found.usages,
+        "priced": {"before": found.priced_before, "after": found.priced_after},
+        "totals": [amounts(row) for row in found.totals.iter_rows(named=True)],
+        "services": [{"service": row["service"]} | amounts(row) for row in found.services.iter_rows(named=True)],
+        "affected_accounts": len(found.accounts),
+        "worst": [
+            {"billing account": codes[row["billing_account_id"]]} | amounts(row)
+            for row in accounts.iter_rows(named=True)
+        ],
+    }
+
+
+def _show_effect(effect: dict[str, Any]) -> None:
+    columns = ("before", "after", "change", "currency")
+    for title, name, first in (
+        ("By service", "services", ("service",)),
+        (f"Most affected of {effect['affected_accounts']:,} accounts", "worst", ("billing account",)),
+        (f"Usage of {effect['month']} in money", "totals", ()),
+    ):
+        rows = [tuple(row[column] for column in (*first, *columns)) for row in effect[name]]
+        show_table(title, (*first, *columns), rows, as_json=False)
+    priced = effect["priced"]
+    typer.echo(
+        f"{effect['usages']:,} usages of {effect['payers']:,} payers: {priced['before']:,} had a price, "
+        f"{priced['after']:,} would have one. Fees, discounts and taxes are not in it."
+    )
+    if effect["left_out"]:
+        typer.echo(
+            f"{len(effect['left_out']):,} payers hold what one of the two does not sell and are left out: "
+            + ", ".join(effect["left_out"][:10])
+        )
 
 
 @app.command("release")

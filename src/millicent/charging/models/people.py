@@ -67,6 +67,7 @@ class ProvisioningPosition(TenantTable):
     loaded = models.BooleanField(default=False)  # the first load is complete
     declared_version = models.IntegerField(default=0)  # of charging.yaml, as its policies are in the shard
     release_number = models.IntegerField(default=0)  # catalogue release that plans were read from
+    recently_told = models.JSONField(default=dict)  # subscription -> [digest of what it was told, until when kept]
 
     class Meta:
         db_table = "charging_provisioning"

@@ -1,10 +1,10 @@
 """Facts as rows of COMMAND.
 
-What a command of provisioning says where: ACCOUNT `account_id`, `other_name` currency, flags POSTPAID and BARRED,
-`amount` the low-balance threshold (NOT_SAID none). CREDIT `account_id`, `bucket_id`, `limit`. SUBSCRIBER
-`subscription_id`, `account_id` who pays, `name` plan, `other_name` pool, `limit` spend limit of a cycle, flag BARRED;
-without a plan it is gone. IDENTIFIER `subscriber_key`, `subscription_id`. GRANT `bucket_id`, `name` allowance, `scope`
-and its owner, `amount`, `from_ms`, `until_ms`. POLICY `name` service, see `policy_rows`.
+What a command of provisioning says where: ACCOUNT `account_id`, `other_name` currency, flag POSTPAID, `limit` the
+low-balance threshold (NO_LIMIT none), `amount` a Status. CREDIT `account_id`, `bucket_id`, `limit`. SUBSCRIBER
+`subscription_id`, `account_id` who pays, `name` plan, `other_name` pool (-2 none), `limit` spend limit of a cycle,
+`amount` a Status. IDENTIFIER `subscriber_key`, `subscription_id`. GRANT `bucket_id`, `name` allowance, `scope` and its
+owner, `amount`, `from_ms`, `until_ms`. POLICY: see `charging.rules.policy_command`.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,11 @@ import polars as pl
 
 from millicent.catalog.types import Payment
 from millicent.charging.ports import BalancePort
-from millicent.charging.provisioning.numbers import bucket_numbers, command_keys
-from millicent.charging.types import NO_LIMIT, NOT_SAID, Flag, NameKind, Rows, Status, Unit, Verb, commands
+from millicent.charging.provisioning.numbers import bucket_numbers, command_keys, mixed
+from millicent.charging.types import NOT_SAID, Flag, NameKind, Rows, Status, Verb, commands
 from millicent.charging.types_map import QuotaPolicy
+
+_NO_POOL = -2
 
 
 class NameNumbers:
@@ -51,9 +53,9 @@ def account_rows(accounts: pl.DataFrame, *, names: NameNumbers, at_ms: int) -> R
     rows = rows_of(Verb.ACCOUNT, len(accounts), at_ms=at_ms)
     rows["account_id"] = accounts["account_id"].to_numpy()
     rows["other_name"] = names.column(NameKind.CURRENCY, accounts["currency"])
-    postpaid = (accounts["payment"] != Payment.PREPAID.value).to_numpy()
-    rows["flags"] = np.where(postpaid, Flag.POSTPAID, 0) | np.where(accounts["barred"].to_numpy(), Flag.BARRED, 0)
-    rows["amount"] = accounts["low_nanos"].to_numpy()
+    rows["flags"] = np.where((accounts["payment"] != Payment.PREPAID.value).to_numpy(), Flag.POSTPAID, 0)
+    rows["limit"] = accounts["low_nanos"].to_numpy()
+    rows["amount"] = np.where(accounts["barred"].to_numpy(), Status.BARRED, Status.ACTIVE)
     return rows
 
 
@@ -68,13 +70,13 @@ def credit_rows(accounts: pl.DataFrame, *, at_ms: int) -> Rows:
 
 def subscriber_rows(subscribers: pl.DataFrame, *, names: NameNumbers, at_ms: int) -> Rows:
     rows = rows_of(Verb.SUBSCRIBER, len(subscribers), at_ms=at_ms)
-    status = subscribers["status"].to_numpy()
     rows["subscription_id"] = subscribers["subscription_id"].to_numpy()
     rows["account_id"] = subscribers["account_id"].to_numpy()
-    rows["name"] = np.where(status == Status.GONE, NOT_SAID, names.column(NameKind.PLAN, subscribers["plan"]))
-    rows["other_name"] = names.column(NameKind.POOL, subscribers["pool"])
+    rows["name"] = names.column(NameKind.PLAN, subscribers["plan"])
+    pools = names.column(NameKind.POOL, subscribers["pool"])
+    rows["other_name"] = np.where(pools == NOT_SAID, _NO_POOL, pools)
     rows["limit"] = subscribers["spend_limit"].to_numpy()
-    rows["flags"] = np.where(status == Status.BARRED, Flag.BARRED, 0)
+    rows["amount"] = subscribers["status"].to_numpy()
     return rows
 
 
@@ -87,14 +89,25 @@ def identifier_rows(identifiers: pl.DataFrame, *, at_ms: int, held: bool = True)
     return rows
 
 
-def roll_rows(subscribers: pl.DataFrame, *, at_ms: int) -> Rows:
-    """A cycle began, once for each subscription and cycle."""
-    rows = rows_of(Verb.ROLL, len(subscribers), at_ms=at_ms)
-    rows["subscription_id"] = subscribers["subscription_id"].to_numpy()
-    rows["instant_ms"] = subscribers["cycle_from_ms"].to_numpy()
-    numbers = subscribers["subscription_id"].to_numpy() * 2_654_435_761 + subscribers["cycle_from_ms"].to_numpy()
-    rows["key_high"], rows["key_low"] = command_keys("roll", numbers)
-    return rows
+def roll_rows(subscribers: pl.DataFrame, *, names: NameNumbers, at_ms: int) -> Rows:
+    """A cycle began, once for each subscription, account and pool and each cycle."""
+    own = rows_of(Verb.ROLL, len(subscribers), at_ms=at_ms)
+    own["subscription_id"] = subscribers["subscription_id"].to_numpy()
+    accounts = subscribers.select("account_id", "cycle_from_ms").unique(maintain_order=True)
+    theirs = rows_of(Verb.ROLL, len(accounts), at_ms=at_ms)
+    theirs["account_id"] = accounts["account_id"].to_numpy()
+    pools = subscribers.filter(pl.col("pool") != "").select("pool", "cycle_from_ms").unique(maintain_order=True)
+    shared = rows_of(Verb.ROLL, len(pools), at_ms=at_ms)
+    shared["other_name"] = names.column(NameKind.POOL, pools["pool"])
+    for kind, owner, rows, frame in (
+        ("roll subscription", "subscription_id", own, subscribers),
+        ("roll account", "account_id", theirs, accounts),
+        ("roll pool", "other_name", shared, pools),
+    ):
+        rows["instant_ms"] = frame["cycle_from_ms"].to_numpy()
+        numbers = mixed(rows[owner].astype(np.uint64), rows["instant_ms"].astype(np.uint64))
+        rows["key_high"], rows["key_low"] = command_keys(kind, numbers)
+    return np.concatenate([own, theirs, shared])
 
 
 def grant_rows(grants: pl.DataFrame, *, names: NameNumbers, at_ms: int) -> Rows:
@@ -125,19 +138,13 @@ def expire_rows(grants: pl.DataFrame, *, at_ms: int) -> Rows:
     return rows
 
 
-def policy_rows(policies: Mapping[str, tuple[Unit, QuotaPolicy]], *, names: NameNumbers, at_ms: int) -> Rows:
-    """`asked` by Unit the slice, `used` the most, `used_after` the least; `priority` the share; `limit` validity and
-    `amount` grace in seconds; `from_ms` holding seconds, `until_ms` threshold per cent; `scope` the final action."""
+def policy_rows(policies: Mapping[str, QuotaPolicy], *, names: NameNumbers, at_ms: int) -> Rows:
+    """How slices of each service are sized."""
     rows = rows_of(Verb.POLICY, len(policies), at_ms=at_ms)
-    for row, (service, (unit, policy)) in zip(rows, policies.items(), strict=True):
+    for row, (service, policy) in zip(rows, policies.items(), strict=True):
         row["name"] = names.of(NameKind.SERVICE, service)
-        row["asked"][unit] = policy.slice_units
-        row["used"][unit] = min(policy.most_units, NO_LIMIT)
-        row["used_after"][unit] = policy.least_units
-        row["priority"] = policy.share
-        row["limit"] = policy.validity_seconds
-        row["amount"] = policy.grace_seconds
-        row["from_ms"] = policy.holding_seconds
-        row["until_ms"] = policy.threshold_percent
-        row["scope"] = int(policy.final)
+        sizes = (policy.slice_units, policy.most_units, policy.least_units, policy.share)
+        row["asked"][: len(sizes)] = sizes
+        times = (policy.validity_seconds, policy.grace_seconds, policy.holding_seconds)
+        row["used"][:5] = (*times, policy.threshold_percent, int(policy.final))
     return rows

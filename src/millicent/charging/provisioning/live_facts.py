@@ -50,7 +50,7 @@ def live_facts(
     subscription_ids: Sequence[int] | None = None,
 ) -> LiveFacts:
     """Facts of these subscriptions, or of all. Name all that one payer pays for, or none of it."""
-    paying = _with_cycles(paying_frame(at_ms=at_ms, known_at_ms=known_at_ms), at_ms=at_ms)
+    paying = with_cycles(paying_frame(at_ms=at_ms, known_at_ms=known_at_ms), at_ms=at_ms)
     since_ms = int(paying["cycle_from_ms"].min() or at_ms)  # type: ignore[arg-type]
     versions = version_frame(since_ms=since_ms, known_at_ms=known_at_ms, ids=subscription_ids).join(
         paying, on="billing_account_id"
@@ -67,7 +67,7 @@ def live_facts(
     )
 
 
-def _with_cycles(paying: pl.DataFrame, *, at_ms: int) -> pl.DataFrame:
+def with_cycles(paying: pl.DataFrame, *, at_ms: int) -> pl.DataFrame:
     """Each account with the cycle of its payer around `at_ms`: a payer's bill gathers them all."""
     turns = paying.select(_TURN).unique()
     spans = [
@@ -154,7 +154,9 @@ def _accounts(held: pl.DataFrame, *, declared: DeclaredCharging) -> pl.DataFrame
     ).join(agreed, on="account_id", how="left")
     payment = pl.when(pl.col("agreed_payment").fill_null("") == "").then("payment").otherwise("agreed_payment")
     limits = pl.col("currency").replace_strict(dict(declared.credit_limits), default=NO_LIMIT, return_dtype=pl.Int64)
-    low = pl.col("currency").replace_strict(dict(declared.thresholds.low_balance), default=-1, return_dtype=pl.Int64)
+    low = pl.col("currency").replace_strict(
+        dict(declared.thresholds.low_balance), default=NO_LIMIT, return_dtype=pl.Int64
+    )
     return by_account.with_columns(payment=payment).select(
         "account_id",
         "currency",

@@ -51,7 +51,7 @@ def grant_numbers(grants: pl.DataFrame) -> pl.Series:
     return pl.Series("bucket_id", (made & _POSITIVE).astype(np.int64))
 
 
-def command_keys(purpose: str, numbers: NDArray[np.int64]) -> tuple[UInt64s, UInt64s]:
+def command_keys(purpose: str, numbers: NDArray[np.int64] | UInt64s) -> tuple[UInt64s, UInt64s]:
     """128-bit keys of commands that must be done once, however often they are sent."""
     low = numbers.astype(np.uint64)
     return mixed(np.full(len(low), text_number(purpose), np.uint64), low), low

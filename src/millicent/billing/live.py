@@ -9,13 +9,14 @@ from millicent.billing.history import carried_buckets
 from millicent.billing.rules.allowances import Bucket, carried_over, granted
 from millicent.billing.rules.context import BillContext, bill_context
 from millicent.billing.rules.cycles import CycleSpan, cycle_containing
-from millicent.billing.rules.releases import Releases
+from millicent.billing.rules.releases import NoReleaseInForce, Releases
 from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
 from millicent.catalog.selectors import catalogue_of, releases
 
 __all__ = [
     "Bucket",
     "CycleSpan",
+    "NoReleaseInForce",
     "Releases",
     "allowance_grants",
     "carried_grants",

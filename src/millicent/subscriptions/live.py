@@ -106,10 +106,9 @@ def subscription_ids_of(account_ids: Iterable[int]) -> list[int]:
     return [row[0] for row in read_rows(query, [list(account_ids)])]
 
 
-def subscription_id_marks(*, every: int) -> list[int]:
-    """Every n-th subscription id, and the last: where a walk over all of them may be cut."""
+def billing_accounts_of(subscription_ids: Iterable[int]) -> list[int]:
+    """Ids of the billing accounts that have these subscriptions."""
     query = (
-        "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS many "
-        "FROM subscriptions_subscription) numbered WHERE place %% %s = 0 OR place = many ORDER BY id"
+        "SELECT DISTINCT billing_account_id FROM subscriptions_subscription WHERE id IN (SELECT unnest(%s::bigint[]))"
     )
-    return [row[0] for row in read_rows(query, [every])]
+    return [row[0] for row in read_rows(query, [list(subscription_ids)])]

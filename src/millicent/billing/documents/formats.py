@@ -133,7 +133,7 @@ class Formats:
         year, _, month = text.partition("-")
         if not (year.isdigit() and month.isdigit() and 1 <= int(month) <= 12):
             return text
-        return str(get_month_names("abbreviated", "stand-alone", locale=self.locale)[int(month)])
+        return _month_name(self.locale, int(month))
 
     def quantity(self, units: int, unit: str) -> str:
         """Units as people say them: seconds as h:mm:ss, bytes in decimal multiples, the rest counted."""
@@ -169,6 +169,11 @@ def _long_date(locale: Locale, day: date) -> str:
 @lru_cache(maxsize=4096)
 def _short_date(locale: Locale, day: date) -> str:
     return str(format_date(day, format="medium", locale=locale))
+
+
+@lru_cache(maxsize=1024)
+def _month_name(locale: Locale, month: int) -> str:
+    return str(get_month_names("abbreviated", "stand-alone", locale=locale)[month])
 
 
 @lru_cache(maxsize=1024)

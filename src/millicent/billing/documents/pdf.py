@@ -16,6 +16,7 @@ import typst
 from millicent.billing.documents.brand import brand_colors
 from millicent.billing.documents.content import BillContent
 from millicent.billing.documents.logo import Logo
+from millicent.billing.documents.sheet import bill_tables, fitted_charts
 from millicent.kit.clock import from_ms
 
 _TEMPLATE = Path(__file__).parent / "template" / "bill.typ"
@@ -36,34 +37,35 @@ class PdfPress:
         main = self._root / "bill.typ"
         main.write_bytes(_TEMPLATE.read_bytes())
         self._compiler = typst.Compiler(main, root=self._root, font_paths=self._fonts, ignore_system_fonts=True)
+        self._bill_file = self._root / "bill.json"
         self._lock = Lock()
         self._logos: dict[str, str] = {}
 
     def press(self, content: BillContent, *, color: str, logo: Logo | None, issued_at_ms: int) -> bytes:
         """One bill as PDF/UA-1. Where no font has a character of its texts, as tagged PDF without that claim."""
         with self._lock:
-            inputs = {"bill": _as_json(self._with_brand(content, color=color, logo=logo))}
+            self._bill_file.write_text(_as_json(self._sheet(content, color=color, logo=logo)), "utf-8")
             moment = from_ms(issued_at_ms).replace(microsecond=0)  # typst knows whole seconds
             try:
-                return self._compile(inputs, standard="ua-1", moment=moment)
+                return self._compile(standard="ua-1", moment=moment)
             except typst.TypstError as fault:
                 if _NOT_IN_FONTS not in str(fault):
                     raise
-                return self._compile(inputs, standard=None, moment=moment)
+                return self._compile(standard=None, moment=moment)
+            finally:
+                self._bill_file.unlink()  # nobody's bill stays on the disk
 
-    def _compile(self, inputs: Mapping[str, str], *, standard: Literal["ua-1"] | None, moment: datetime) -> bytes:
-        made = self._compiler.compile(
-            format="pdf", sys_inputs=dict(inputs), pdf_standards=standard, timestamp=moment.astimezone(UTC)
-        )
+    def _compile(self, *, standard: Literal["ua-1"] | None, moment: datetime) -> bytes:
+        made = self._compiler.compile(format="pdf", pdf_standards=standard, timestamp=moment.astimezone(UTC))
         assert isinstance(made, bytes), "a PDF is one piece"
         return made
 
-    def _with_brand(self, content: BillContent, *, color: str, logo: Logo | None) -> dict[str, object]:
+    def _sheet(self, content: BillContent, *, color: str, logo: Logo | None) -> dict[str, object]:
         shades = brand_colors(color)
         brand = {"fill": shades.fill, "ink": shades.ink, "tint": shades.tint}
         if logo is not None:
             brand["logo"] = self._logo_file(logo)
-        return {**content, "brand": brand}
+        return {**content, **bill_tables(content), "charts": fitted_charts(content["charts"]), "brand": brand}
 
     def _logo_file(self, logo: Logo) -> str:
         """Typst reads images from its root only: put each logo there once."""
@@ -74,18 +76,24 @@ class PdfPress:
         return name
 
 
-_LONG_WORD = re.compile(r"[^\s\"\\]{40,}")
+_LONGEST_WORD = 40  # letters: each line has room for that many
 LONGEST_TEXT = 500  # characters: a name or a description that is longer is a mistake or an attack
-_TOO_LONG = re.compile(rf'{_LONG_WORD.pattern}|[^"]{{{LONGEST_TEXT},}}')
+_LONG_WORD = re.compile(rf"[^\s\"\\]{{{_LONGEST_WORD},}}")
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
 def _as_json(values: Mapping[str, object]) -> str:
     """Half characters (lone surrogates) become question marks: UTF-8 cannot hold them."""
     text = json.dumps(values, ensure_ascii=False)
-    if _TOO_LONG.search(text):
+    if _may_be_too_long(text):
         text = json.dumps(_fitted(values), ensure_ascii=False)
     return text.encode("utf-8", "replace").decode()
+
+
+def _may_be_too_long(text: str) -> bool:
+    """Whether a word or a text in this JSON is too long. Splitting is many times faster than searching by pattern."""
+    longest_word = max(map(len, text.replace('"', " ").split()))
+    return longest_word >= _LONGEST_WORD or max(map(len, text.split('"'))) >= LONGEST_TEXT
 
 
 def _fitted(value: object) -> object:

@@ -71,7 +71,7 @@ def test_a_start_opens_a_session_and_asks_for_its_first_slice():
     assert opening["key_low"] == units["key_low"]
     assert units["flags"] == Flag.CUMULATIVE | Flag.ASKED
     assert units["asked"].tolist() == [NOT_SAID] * 6
-    assert port.texts() == ["81c00123;10.1.2.3;anna@isp"]
+    assert port.texts() == ["81c00123;127.0.0.1/bras-1;10.1.2.3;anna@isp"]
     assert (NameKind.PEER, "127.0.0.1/bras-1") in port.names
 
 

@@ -44,6 +44,10 @@ class AccountingServer:
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def port(self) -> int:
+        return self._socket.port
+
     def start(self) -> None:
         """Begin to answer, on the running loop."""
         self._reading = True

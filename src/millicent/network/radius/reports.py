@@ -37,6 +37,8 @@ class Outcome(StrEnum):
     STRANGE = "strange"  # a code or a status that is not asked of this port
     DUPLICATE = "duplicate"
     UNANSWERED = "unanswered"  # nothing could be made durable: it will come again
+    ORDER_DONE = "order_done"  # a change or a disconnection of ours that was acknowledged
+    ORDER_FAILED = "order_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +66,24 @@ class SessionText:
     """What must be known of a session to reach it again, as it stands in the shard: readable, and never cut wrong."""
 
     session_id: str
+    peer: str  # Clients.peer_text
     framed_address: str
     user_name: str
 
     def __str__(self) -> str:
-        return _SEPARATOR.join((self.session_id.replace(_SEPARATOR, "%3B"), self.framed_address, self.user_name))
+        return _SEPARATOR.join((*map(_escaped, (self.session_id, self.peer, self.framed_address)), self.user_name))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace(_SEPARATOR, "%3B")
 
 
 def read_session_text(text: str) -> SessionText:
-    session_id, _, rest = text.partition(_SEPARATOR)
-    address, _, user = rest.partition(_SEPARATOR)
-    return SessionText(session_id.replace("%3B", _SEPARATOR), address, user)
+    """The other way round. What is no text of ours has no address, so nothing is sent anywhere."""
+    parts = text.split(_SEPARATOR, 3)
+    parts += [""] * (4 - len(parts))
+    session_id, peer, address = (part.replace("%3B", _SEPARATOR).replace("%25", "%") for part in parts[:3])
+    return SessionText(session_id, peer, address, parts[3])
 
 
 class AccountingReader:
@@ -190,7 +199,7 @@ def _report(
     if status not in (AcctStatus.ON, AcctStatus.OFF) and not (session_id and user):
         return Outcome.STRANGE
     framed = columns[radius.FRAMED_ADDRESS]
-    text = str(SessionText(session_id, "" if framed < 0 else _address(framed), user)) if session_id else ""
+    text = str(SessionText(session_id, peer, "" if framed < 0 else _address(framed), user)) if session_id else ""
     return Report(
         wire=wire,
         sender=sender,

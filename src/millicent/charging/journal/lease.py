@@ -5,7 +5,11 @@ somebody takes it. Taking it waits for a journal insert that is under way, becau
 afterwards no insert of an older epoch finds its row.
 """
 
+import os
+import socket
 from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
 
 from millicent.charging.journal.connection import Connection
 
@@ -34,8 +38,13 @@ class LeaseState:
 def take_lease(
     connection: Connection, *, shard: int, holder: str, address: str = "", seconds: int = LEASE_SECONDS
 ) -> Lease | None:
-    """Take the lease when nobody has it or it ran out; None while somebody holds it."""
-    row = connection.execute(_TAKE_SQL, [shard, holder, seconds, address]).fetchone()
+    """Take the lease when nobody has it, it ran out, or its holder was a process of this machine that is dead.
+
+    None while somebody holds it. Taking it too early would be safe all the same: the former epoch can write no more.
+    """
+    held = lease_state(connection, shard=shard)
+    dead_epoch = held.epoch if held is not None and is_dead_here(held.holder) else 0
+    row = connection.execute(_TAKE_SQL, [shard, holder, seconds, address, dead_epoch]).fetchone()
     return Lease(shard=shard, epoch=row[0]) if row else None
 
 
@@ -44,7 +53,7 @@ _TAKE_SQL = """
     VALUES (%s, 1, %s, clock_timestamp() + make_interval(secs => %s), %s)
     ON CONFLICT (tenant_id, shard) DO UPDATE
     SET epoch = held.epoch + 1, holder = excluded.holder, expires_at = excluded.expires_at, address = excluded.address
-    WHERE held.expires_at < clock_timestamp()
+    WHERE held.expires_at < clock_timestamp() OR held.epoch = %s
     RETURNING epoch
 """
 
@@ -74,3 +83,35 @@ def lease_state(connection: Connection, *, shard: int) -> LeaseState | None:
         "SELECT epoch, holder, address, expires_at > clock_timestamp() FROM charging_lease WHERE shard = %s", [shard]
     ).fetchone()
     return LeaseState(epoch=row[0], holder=row[1], address=row[2], is_live=row[3]) if row else None
+
+
+def holder_name() -> str:
+    """Who we are: host, process, when it started, and which machine and container that is a process of."""
+    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())} {_machine()}"
+
+
+def is_dead_here(holder: str) -> bool:
+    """Whether a holder is known to be dead: it was of this machine and container, and has no such process now."""
+    words = holder.split(" ")
+    if len(words) != 4 or not words[3] or words[3] != _machine() or not words[1].isdigit():
+        return False
+    return _started(int(words[1])) != words[2]
+
+
+def _machine() -> str:
+    """The running kernel and the process namespace: process numbers mean something within these only."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+        namespace = os.fsencode(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""  # nothing is known to be of this machine
+    return blake2b(boot + namespace, digest_size=6).hexdigest()
+
+
+def _started(process_id: int) -> str:
+    """In ticks since the machine started; "dead" where there is no such process, or nobody has buried it."""
+    try:
+        fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "dead"
+    return "dead" if fields[0] in "ZX" else fields[19]

@@ -1,9 +1,6 @@
 """From a lease to a shard that answers, and back again in order."""
 
 import asyncio
-import os
-import secrets
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +11,7 @@ import structlog
 
 from millicent.charging.journal.connection import Connection, JournalStore
 from millicent.charging.journal.errors import Fenced, ShardHeld
-from millicent.charging.journal.lease import Lease, lease_state, take_lease
+from millicent.charging.journal.lease import Lease, holder_name, lease_state, take_lease
 from millicent.charging.journal.read import Cursor, journal_batches, journal_ends
 from millicent.charging.journal.restore import Restored, replay_journal, restore_shard
 from millicent.charging.journal.shard_port import JournalledShard
@@ -49,11 +46,6 @@ class OpenShard:
     lease: Lease
     restored: Restored
     writer: JournalWriter = field(repr=False)
-
-
-def holder_name() -> str:
-    """Who we are, for people: host, process, and a word that no restart repeats."""
-    return f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
 
 
 def lease_or_refusal(connection: Connection, place: ShardPlace) -> Lease:

@@ -85,6 +85,8 @@ class JournalWriter:
             self._let_go()
         except MillicentError as error:
             why = error
+        except Exception as fault:  # a thread that ends in silence would leave everybody waiting
+            why = JournalRefused(f"the journal's writer failed: {type(fault).__name__}: {fault}")
         finally:
             if self._connection is not None:
                 self._connection.close()

@@ -1,0 +1,78 @@
+"""Starts charging processes quickly: everything is imported once here, each process is a fork of this one.
+
+Reads one JSON line for each process to start and prints its process id. Each process serves a shard (of tests) on its
+socket until it is killed or told to stop by SIGTERM.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from uuid import UUID
+
+from tests.charging.journal.fake_shard import FakeShard
+
+from millicent.charging.journal.connection import JournalStore
+from millicent.charging.server.doors import DoorRoom
+from millicent.charging.server.opening import ShardPlace
+from millicent.charging.server.serve import ServePlan, serve_shard
+from millicent.charging.server.snapshotting import take_snapshot
+from millicent.charging.server.standby import follow_until_lease
+from millicent.kit.errors import MillicentError
+
+
+async def snapshot_at_once(opened):
+    await take_snapshot(opened, kept_batches=1)
+
+
+async def serve(asked, shard, lease=None, restored=None):
+    place = place_of(asked)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    plan = ServePlan(
+        place=place,
+        room=lambda port: DoorRoom(port=port, tenant_id=place.store.tenant_id, tenant="main", home=place.snapshots),
+        chores={snapshot_at_once: 1} if asked.get("snapshots") else {},
+    )
+    await serve_shard(shard, plan=plan, stop=stop, lease=lease, restored=restored)
+
+
+def place_of(asked):
+    folder = Path(asked["folder"])
+    store = JournalStore(url=asked["url"], tenant_id=UUID(asked["tenant_id"]))
+    return ShardPlace(store=store, snapshots=Path(asked.get("snapshots_in") or folder / "snapshots"),
+                      socket=folder / asked.get("socket", "shard.sock"))  # fmt: skip
+
+
+def child(asked):
+    shard = FakeShard()
+    try:
+        if asked.get("standby"):
+            taken = follow_until_lease(shard, place=place_of(asked), stop=threading.Event())
+            assert taken is not None
+            asyncio.run(serve(asked, shard, *taken))
+        else:
+            asyncio.run(serve(asked, shard))
+    except MillicentError as error:
+        print(json.dumps({"ended": error.code}), file=sys.stderr, flush=True)
+        os._exit(error.exit_status)
+    os._exit(0)
+
+
+def main():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are buried at once
+    told = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # logs of the children are nobody's answers
+    for line in sys.stdin:
+        started = os.fork()
+        if started == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            child(json.loads(line))
+        print(started, file=told, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Programs of others as our peers: skipped, with the reason, where they are not installed."""

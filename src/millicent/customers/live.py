@@ -62,3 +62,8 @@ def account_contacts(*, ids: Iterable[int]) -> dict[int, tuple[str, dict[str, st
         [list(ids)],
     )
     return {account_id: (language, json.loads(reach)) for account_id, language, reach in rows}
+
+
+def lock_account(account_id: int) -> None:
+    """Wait until nobody else decides about this account's balance, until the caller's transaction ends."""
+    read_rows("SELECT id FROM customers_billingaccount WHERE id = %s FOR UPDATE", [account_id])

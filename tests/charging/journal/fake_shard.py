@@ -27,13 +27,14 @@ class FakeShard:
     def __init__(self) -> None:
         self.accounts = np.zeros(0, ACCOUNT)
         self.stored = np.zeros(RING, STORED)
+        self.meta = np.zeros(1, np.dtype([("now_ms", "i8")]))
         self.ring = np.zeros(1, np.dtype([("next", "i8")]))
         self.texts: dict[tuple[str, str], int] = {}
         self.fresh: list[tuple[str, int, str]] = []
         self.fails_on = -1
 
     def tables(self):
-        return {"account": self.accounts, "stored": self.stored, "ring": self.ring}
+        return {"meta": self.meta, "account": self.accounts, "stored": self.stored, "ring": self.ring}
 
     def number_of(self, kind: NameKind, text: str) -> int:
         if (kind, text) not in self.texts:
@@ -46,7 +47,7 @@ class FakeShard:
         return f"session {session}"
 
     def apply(self, commands, texts) -> Batch:
-        touched = {"account": set(), "stored": set(), "ring": set()}
+        touched = {"meta": set(), "account": set(), "stored": set(), "ring": set()}
         answers = np.zeros(len(commands), ANSWER)
         movements, notices = [], []
         for number, command in enumerate(commands):
@@ -69,6 +70,9 @@ class FakeShard:
     def _apply_one(self, number, command, answers, movements, notices, touched):
         answer = answers[number]
         verb = command["verb"]
+        if command["received_ms"] > self.meta["now_ms"][0]:
+            self.meta["now_ms"] = command["received_ms"]
+            touched["meta"].add(0)
         if verb == Verb.TICK:
             return
         row = self._account(int(command["account_id"]), makes=verb != Verb.CHECK)

@@ -7,7 +7,9 @@ from tests.charging.journal.builders import a_place, a_store, bytes_of, some_com
 from tests.charging.journal.fake_shard import FakeShard
 
 from millicent.charging.journal.errors import ShardHeld, ShardStopped
+from millicent.charging.journal.verify import verify_journal
 from millicent.charging.server.opening import open_shard
+from millicent.charging.server.snapshotting import take_snapshot
 from millicent.charging.types import Door, NameKind, Verb
 
 
@@ -88,6 +90,29 @@ def test_the_time_alone_is_not_journalled(tenant_id, tmp_path):
     run(work())
 
     assert rows_in_journal(tenant_id) == []
+
+
+def test_the_time_that_was_not_journalled_is_told_by_the_next_batch_and_by_a_snapshot(tenant_id, tmp_path):
+    place, shard, again = a_place(tenant_id, tmp_path), FakeShard(), FakeShard()
+
+    async def work():
+        async with open_shard(shard, place=place) as opened:
+            await opened.engine.submit(some_commands(1))
+            told = int(shard.meta["now_ms"][0])
+            opened.engine._clock._now_ms += 60_000
+            opened.engine.tick()
+            await opened.engine.settled()
+            assert int(shard.meta["now_ms"][0]) >= told + 60_000
+            assert opened.engine.sequence == 1
+            await take_snapshot(opened)
+            assert opened.engine.sequence == 2
+        async with open_shard(again, place=place):
+            pass
+
+    run(work())
+
+    assert verify_journal(place.store, folder=place.snapshots, new_shard=FakeShard).faults == []
+    assert again.meta["now_ms"][0] == shard.meta["now_ms"][0]
 
 
 def test_a_number_is_durable_when_it_is_given(tenant_id, tmp_path):

@@ -1,13 +1,16 @@
 """A shard as it was: the newest sound snapshot, and every batch that was journalled after it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import structlog
 
 from millicent.charging.journal.connection import Connection
 from millicent.charging.journal.errors import NothingToReplay
+from millicent.charging.journal.layouts import in_layout
 from millicent.charging.journal.payload import decode_images
 from millicent.charging.journal.read import Cursor, Layouts, journal_ends, journal_pages
 from millicent.charging.journal.shard_port import JournalledShard, Names
@@ -61,7 +64,7 @@ def _loaded(shard: JournalledShard, cursor: Cursor, snapshot: Snapshot, *, numbe
     images = [
         RowImages(table=name, rows=np.arange(len(rows), dtype=np.int64), images=rows) for name, rows in tables.items()
     ]
-    shard.replay(images, _names_until(cursor, number=number, sequence=snapshot.sequence))
+    put_images(shard, images, _names_until(cursor, number=number, sequence=snapshot.sequence))
     return True
 
 
@@ -88,6 +91,17 @@ def replay_journal(shard: JournalledShard, cursor: Cursor, *, number: int, after
     layouts = Layouts(cursor)
     for page in journal_pages(cursor, shard=number, after=after, until=until):
         images, names = decode_images(page.payload, layout_for=layouts)
-        shard.replay(images, names)
+        put_images(shard, images, names)
         after = page.sequence
     return after
+
+
+def put_images(shard: JournalledShard, images: Sequence[RowImages], names: Names) -> None:
+    """Replay rows in the layouts that the shard's tables have now; a table that is no more is left out."""
+    layouts = {name: rows.dtype for name, rows in shard.tables().items()}
+    known = [each for each in images if each.table in layouts]
+    shard.replay([_moved(each, layouts[each.table]) for each in known], names)
+
+
+def _moved(image: RowImages, layout: "np.dtype[Any]") -> RowImages:
+    return image if image.images.dtype == layout else replace(image, images=in_layout(image.images, layout))

@@ -15,7 +15,7 @@ from millicent.charging.journal.connection import JournalStore
 from millicent.charging.journal.copying import as_bytes
 from millicent.charging.journal.layouts import in_layout
 from millicent.charging.journal.read import Cursor, JournalledBatch, journal_batches, journal_ends
-from millicent.charging.journal.restore import load_snapshot
+from millicent.charging.journal.restore import load_snapshot, put_images
 from millicent.charging.journal.shard_port import JournalledShard
 from millicent.charging.journal.snapshots import Snapshot, read_snapshot, snapshots_of
 from millicent.charging.types import NOT_SAID, Batch, BucketKind, Rows
@@ -93,7 +93,7 @@ def verify_journal(
 
 def _replay(shard: JournalledShard, cursor: Cursor, sums: _Sums, *, number: int, after: int, until: int) -> None:
     for each in journal_batches(cursor, shard=number, after=after, until=until):
-        shard.replay(each.batch.images, each.batch.names)
+        put_images(shard, each.batch.images, each.batch.names)
         _add_up(each, sums)
 
 

@@ -7,7 +7,7 @@ is applied, not more: what comes meanwhile gathers and makes the next batch larg
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,10 +16,11 @@ import structlog
 from millicent.charging.journal.errors import ShardBusy, ShardStopped
 from millicent.charging.journal.shard_port import JournalledShard
 from millicent.charging.server.clock import SteadyClock, stamp
-from millicent.charging.types import COMMAND, Batch, Door, NameKind, Rows, Verb
+from millicent.charging.types import COMMAND, Batch, Door, NameKind, RowImages, Rows, Verb
 from millicent.charging.types import commands as empty_commands
 from millicent.kit.errors import Defect, MillicentError
 
+CLOCK_TABLE = "meta"  # one row: counts and clocks of the shard
 DEPTH = 2  # batches applied and not yet durable
 Told = Callable[[Rows, Sequence[str]], None]
 
@@ -96,6 +97,7 @@ class ChargingEngine:
         self._journalling = 0
         self._is_scheduled = False
         self._listeners: dict[int, list[Told]] = {}
+        self._unsaid: Batch | None = None  # the last batch of nothing but the time
         self._durable_names: dict[tuple[str, str], int] = {}
         self._log = structlog.get_logger("millicent.charging")
 
@@ -204,12 +206,25 @@ class ChargingEngine:
             self._told_ms = stamp(commands, floor_ms=self._told_ms, now_ms=self._now_for(commands))
         batch = self.shard.apply(commands, texts)
         assert len(batch.answers) == len(commands), "each command has its answer"
-        journalled = _tells_something(batch)
-        if journalled:
-            self.sequence += 1
-            for hear in self.on_applied:
-                hear(self.sequence, batch)
-        self._fly(submissions, batch, sequence=self.sequence if journalled else 0)
+        if tells_something(batch):
+            self._journal(batch, submissions)
+        else:
+            self._unsaid = batch if len(batch.images) else self._unsaid
+            self._fly(submissions, batch, sequence=0)
+
+    def _journal(self, batch: Batch, submissions: list[_Submission]) -> None:
+        if self._unsaid is not None:
+            batch = replace(batch, images=with_unsaid(batch.images, self._unsaid.images))
+            self._unsaid = None
+        self.sequence += 1
+        for hear in self.on_applied:
+            hear(self.sequence, batch)
+        self._fly(submissions, batch, sequence=self.sequence)
+
+    def say_everything(self) -> None:
+        """Journal what was left unsaid: that time passed. Afterwards the journal tells every byte of the state."""
+        if self._unsaid is not None and not self.ended.done():
+            self._journal(self._unsaid, [])
 
     def _now_for(self, commands: Rows) -> int:
         """Without a clock of our own (a replayed past) commands bring the time."""
@@ -305,8 +320,16 @@ def joined(parts: Sequence[tuple[Rows, bytes]]) -> tuple[Rows, bytes]:
     return commands, b"".join(texts for _, texts in parts)
 
 
-def _tells_something(batch: Batch) -> bool:
-    """A batch of nothing but the time, or of nothing at all, that changed nothing is not journalled."""
-    if len(batch.images) or len(batch.names) or len(batch.notices) or len(batch.charges) or len(batch.movements):
+def tells_something(batch: Batch) -> bool:
+    """A batch of nothing but the time, that changed nothing but the shard's own clock, is not journalled."""
+    if len(batch.names) or len(batch.notices) or len(batch.charges) or len(batch.movements):
+        return True
+    if any(image.table != CLOCK_TABLE for image in batch.images):
         return True
     return bool((batch.commands["verb"] != Verb.TICK).any())
+
+
+def with_unsaid(images: Sequence[RowImages], unsaid: Sequence[RowImages]) -> list[RowImages]:
+    """Images of a batch, and before them those of the clock that were left unsaid and are not told anew."""
+    told = {image.table for image in images}
+    return [*(image for image in unsaid if image.table not in told), *images]

@@ -23,6 +23,7 @@ async def _copied(opened: OpenShard) -> tuple[int, dict[str, Rows]]:
     try:
         while not copy.step():
             await asyncio.sleep(0)
+        engine.say_everything()
         sequence, tables = engine.sequence, copy.finish()
     finally:
         engine.on_applied.remove(copy.note)

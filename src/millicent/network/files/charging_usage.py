@@ -14,7 +14,7 @@ from millicent.network.files.options import CommonOptions
 from millicent.network.files.records import Verdict
 from millicent.network.kernel import ber, text
 
-_RATS = {
+RATS = {
     1: "UTRAN", 2: "GERAN", 3: "WLAN", 4: "GAN", 5: "HSPA", 6: "EUTRAN", 7: "VIRTUAL", 8: "NB-IOT", 9: "LTE-M",
     10: "NR", 51: "NR", 52: "NR-U", 59: "LTE-M",
 }  # fmt: skip
@@ -255,7 +255,7 @@ def _attributes() -> pl.Expr:
     parts = [
         _quoted("apn", pl.when(pl.col("apn") != "").then(pl.col("apn"))),
         _quoted("rating_group", _known(_group())),
-        _quoted("rat", pl.when(pl.col("rat") >= 0).then(pl.col("rat").replace_strict(_RATS, default="other"))),
+        _quoted("rat", pl.when(pl.col("rat") >= 0).then(pl.col("rat").replace_strict(RATS, default="other"))),
         _quoted("qos_5qi", pl.when(pl.col("type") == CHF).then(_known(qos))),
         _quoted("qci", pl.when(pl.col("type") != CHF).then(_known(qos))),
         _quoted("s_nssai", pl.when(pl.col("slice_type") >= 0).then(pl.format("{}{}", "slice_type", part))),

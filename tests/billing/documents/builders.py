@@ -212,16 +212,21 @@ def a_household_bill(**changes: Any) -> Bill:
                 granted_units=None,
                 used_units=14_820,
             ),
-            AllowanceUse(
-                subscription_code="",
-                texts=texts("Family messages", "Mensajes en familia", "Messages famille"),
-                unit="message",
-                granted_units=100,
-                used_units=100,
-            ),
+            a_shared_allowance(),
         ),
     }
     return a_bill(**{**fields, **changes})
+
+
+def a_shared_allowance(*, owner: str = "") -> AllowanceUse:
+    return AllowanceUse(
+        subscription_code="",
+        texts=texts("Family messages", "Mensajes en familia", "Messages famille"),
+        unit="message",
+        granted_units=100,
+        used_units=100,
+        owner=owner,
+    )
 
 
 def a_company_bill(**changes: Any) -> Bill:

@@ -1,8 +1,12 @@
 """What a customer, a screen reader and an auditor find in the PDF."""
 
 import re
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +19,7 @@ from tests.billing.documents.builders import (
     a_company_bill,
     a_household_bill,
     a_line,
+    a_shared_allowance,
     a_usage_line,
     an_account,
     an_operator,
@@ -85,26 +90,88 @@ def test_a_bill_is_tagged_titled_and_says_its_language_for_screen_readers():
 
 
 def test_tables_and_charts_are_tagged_as_such():
-    reader = PdfReader(BytesIO(RENDERER.pdf(a_household_bill())))
+    elements = list(_elements(PdfReader(BytesIO(RENDERER.pdf(a_household_bill())))))
 
-    kinds, alternatives = set(), []
-    _walk(reader.root_object["/StructTreeRoot"], kinds, alternatives)
-
-    assert {"/H1", "/H2", "/Table", "/TH", "/TD", "/Figure"} <= kinds
-    assert any("Calls by month" in text and "Oct 4:50:00" in text for text in alternatives)
+    assert {"/H1", "/H2", "/Table", "/TH", "/TD", "/Figure"} <= {str(element["/S"]) for element in elements}
+    assert any("Calls by month" in text and "Oct 4:50:00" in text for text in map(_alternative, elements))
 
 
-def _walk(node, kinds, alternatives):
-    node = node.get_object() if hasattr(node, "get_object") else node
-    if isinstance(node, list):
-        for child in node:
-            _walk(child, kinds, alternatives)
-    elif isinstance(node, dict):
-        kinds.add(str(node.get("/S")))
-        if "/Alt" in node:
-            alternatives.append(str(node["/Alt"]))
-        if "/K" in node:
-            _walk(node["/K"], kinds, alternatives)
+def _elements(reader: PdfReader) -> Iterator[dict[str, Any]]:
+    """Every structure element, in the order in which it is read aloud."""
+    waiting = [reader.root_object["/StructTreeRoot"]]
+    while waiting:
+        node = waiting.pop()
+        node = node.get_object() if hasattr(node, "get_object") else node
+        if isinstance(node, list):
+            waiting.extend(reversed(node))
+        elif isinstance(node, dict):
+            if "/S" in node:
+                yield node
+            if "/K" in node:
+                waiting.append(node["/K"])
+
+
+def _alternative(element: dict[str, Any]) -> str:
+    return str(element.get("/Alt", ""))
+
+
+ACCESSIBLE = {
+    "household": (a_household_bill(), some_details(40)),
+    "company": (a_company_bill(), some_details(3)),
+    "smallest": (a_bill(), []),
+    "credit": (a_bill(lines=(a_line(net_nanos=-20 * EURO),)), []),
+}
+
+
+@pytest.mark.parametrize("language", LOOKS)
+@pytest.mark.parametrize("name", ACCESSIBLE)
+def test_a_bill_has_the_structure_that_pdf_ua_asks_for(name, language):
+    """ISO 14289-1: 7.1 order and artifacts, 7.2 language, 7.3 figures, 7.4 headings, 7.5 tables, 7.21 fonts."""
+    bill, details = ACCESSIBLE[name]
+    reader = PdfReader(BytesIO(RENDERER.pdf(bill, details, language=language)))
+    elements = list(_elements(reader))
+
+    assert reader.root_object["/Lang"] == language
+    assert _title(reader).startswith(("Bill A-", "Bill B-", "Factura ", "Facture "))
+    assert all(_alternative(element) for element in elements if element["/S"] == "/Figure")
+    levels = [int(str(element["/S"])[2:]) for element in elements if re.fullmatch(r"/H[1-6]", str(element["/S"]))]
+    assert levels[0] == 1
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+    for table in (element for element in elements if element["/S"] == "/Table"):
+        assert _kinds_within(table) >= {"/TR", "/TH", "/TD"}
+    assert all("/Scope" in str(element.get("/A")) for element in elements if element["/S"] == "/TH")
+    for page in reader.pages:
+        assert page["/Tabs"] == "/S"
+        assert "/StructParents" in page
+        assert b"/Artifact" in page.get_contents().get_data()
+        for font in page["/Resources"]["/Font"].values():
+            assert "/ToUnicode" in font.get_object()
+            assert _is_embedded(font.get_object())
+
+
+def _title(reader: PdfReader) -> str:
+    found = re.search(
+        rb"<dc:title>.*?<rdf:li[^>]*>(.*?)</rdf:li>", reader.root_object["/Metadata"].get_data(), re.DOTALL
+    )
+    return found[1].decode() if found else ""
+
+
+def _kinds_within(element: dict[str, Any]) -> set[str]:
+    kinds, waiting = set(), [element]
+    while waiting:
+        node = waiting.pop()
+        node = node.get_object() if hasattr(node, "get_object") else node
+        if isinstance(node, list):
+            waiting.extend(node)
+        elif isinstance(node, dict):
+            kinds.add(str(node.get("/S")))
+            waiting.extend([node["/K"]] if "/K" in node else [])
+    return kinds
+
+
+def _is_embedded(font: dict[str, Any]) -> bool:
+    descriptor = font["/DescendantFonts"][0].get_object()["/FontDescriptor"].get_object()
+    return any(key in descriptor for key in ("/FontFile", "/FontFile2", "/FontFile3"))
 
 
 def test_thousands_of_calls_run_over_pages_that_repeat_their_headings():
@@ -139,6 +206,33 @@ def test_reverse_charge_and_exemption_are_said():
     assert "Universal service fee: exempt, certificate GOV-2026-17." in text
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Family messages · shared by Logística Norte · C-100202 "),
+        ("es", "Mensajes en familia · compartido por Logística Norte · C-100202 "),
+        ("fr", "Messages famille · partagé par Logística Norte · C-100202 "),
+    ],
+)
+def test_an_allowance_that_one_of_several_accounts_shares_says_whose_it_is(language, text):
+    bill = a_company_bill(allowances=(a_shared_allowance(owner="C-100202"),))
+
+    assert text in _text(RENDERER.pdf(bill, language=language))
+
+
+def test_an_allowance_of_a_pool_says_the_name_of_the_pool():
+    bill = a_bill(allowances=(a_shared_allowance(owner="van fleet"),))
+
+    assert "Family messages · shared by van fleet " in _text(RENDERER.pdf(bill))
+
+
+def test_an_allowance_of_the_only_account_is_simply_shared():
+    bill = a_bill(allowances=(a_shared_allowance(owner="C-100201"),))
+
+    assert "Family messages · shared " in _text(RENDERER.pdf(bill))
+    assert "shared by" not in _text(RENDERER.pdf(bill))
+
+
 def test_a_credit_asks_for_no_payment():
     text = _text(RENDERER.pdf(a_bill(lines=(a_line(net_nanos=-20 * EURO),)), language="en"))
 
@@ -158,6 +252,15 @@ def test_a_correction_names_the_period_that_it_corrects():
     text = _text(RENDERER.pdf(a_household_bill()))
 
     assert re.search(r"Late roaming records.{0,12} 1 Sept 2026 – 30 Sept 2026", text)
+
+
+def test_no_bill_is_left_on_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    renderer = DocumentRenderer()
+
+    renderer.pdf(a_bill())
+
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["bill.typ"]
 
 
 HOSTILE = (

@@ -149,7 +149,7 @@ def bill_content(bill: Bill, details: Sequence[UsageDetail] = (), *, language: s
         "taxes": [_tax_row(tax, formats) for tax in bill.taxes],
         "tax_notes": list(_tax_notes(bill, formats)),
         "charts": usage_charts(bill, details, formats=formats),
-        "allowances": [_allowance(use, formats) for use in bill.allowances],
+        "allowances": [_allowance(bill, use, formats) for use in bill.allowances],
         "charges": list(_charges(bill, formats)),
         "details": list(_details(bill, details, formats)),
     }
@@ -245,8 +245,8 @@ def _tax_notes(bill: Bill, formats: Formats) -> Iterator[str]:
     yield from notes
 
 
-def _allowance(use: AllowanceUse, formats: Formats) -> AllowanceRow:
-    owner = use.subscription_code or formats.word("shared")
+def _allowance(bill: Bill, use: AllowanceUse, formats: Formats) -> AllowanceRow:
+    owner = use.subscription_code or _sharers(bill, use, formats)
     used = formats.quantity(use.used_units, use.unit)
     row: AllowanceRow = {
         "name": f"{read_text(use.texts, formats.language)} · {owner}",
@@ -260,6 +260,14 @@ def _allowance(use: AllowanceUse, formats: Formats) -> AllowanceRow:
         row["left"] = formats.quantity(max(0, use.granted_units - use.used_units), use.unit)
         row["permille"] = min(1000, use.used_units * 1000 // use.granted_units) if use.granted_units > 0 else 1000
     return row
+
+
+def _sharers(bill: Bill, use: AllowanceUse, formats: Formats) -> str:
+    """Whose a shared allowance is. It goes without saying where the bill is of one account and shares no pool."""
+    labels = {account.code: _account_label(account) for account in bill.accounts}
+    if not use.owner or (use.owner in labels and len(labels) == 1):
+        return formats.word("shared")
+    return formats.word("shared_by", owner=labels.get(use.owner, use.owner))
 
 
 def _charges(bill: Bill, formats: Formats) -> Iterator[AccountBlock]:

@@ -125,6 +125,7 @@ def _tax(tax: BillTax, currency: str) -> dict[str, Any]:
 def _allowance(use: AllowanceUse) -> dict[str, Any]:
     return {
         "subscription": use.subscription_code,
+        "owner": use.owner,
         "texts": dict(use.texts),
         "unit": use.unit,
         "granted_units": use.granted_units,

@@ -7,16 +7,16 @@ from functools import lru_cache
 
 _BOUNDS = {  # hundredths of an em
     40: " \u00a0\u202f!\"'(),-./:;I\\J`fijlt{|}¡ª°·º´ÌÍÎÏìíîï’",
-    50: "*?S[]_cersz~§¿çèéêëšž“”",
-    60: "#$+0123456789<=>FL^abdgopquvxy«»àáâãäåðñòóôõö÷øùúûüýþÿ±£¥€–−",
-    75: "%&ABCDEGKNOPQRTUVXYZhknÀÁÂÃÄÅÇÈÉÊËÐÑÒÓÔÕÖ×ØÙÚÛÜÝÞßæ®©—",
+    50: "*?[]_cersz~§¿çèéêëšž“”",
+    60: "#$+0123456789<=>FLS^abdgopquvxy«»àáâãäåðòóôõö÷øùúûüýþÿ±£¥€–−",
+    75: "%&ABCDEGKNOPQRTUVXYZhknÀÁÂÃÄÅÇÈÉÊËÐÑÒÓÔÕÖ×ØÙÚÛÜÝÞßæñ®©—",
     105: "@HMWmwÆŒœ…",
 }
 _BOUND_OF = {letter: bound for bound, letters in _BOUNDS.items() for letter in letters}
 UNBOUNDED = 1_000_000  # a letter that we know nothing of
 
 
-def measured_letters() -> str:
+def bounded_letters() -> str:
     return "".join(_BOUNDS.values())
 
 

@@ -100,6 +100,7 @@ _TABLE: Mapping[str, tuple[str, str, str]] = {
     "left": ("Left", "Disponible", "Restant"),
     "unlimited": ("unlimited", "ilimitado", "illimité"),
     "shared": ("shared", "compartido", "partagé"),
+    "shared_by": ("shared by {owner}", "compartido por {owner}", "partagé par {owner}"),
     # charts
     "usage_by_month": ("{service} by month", "{service} por mes", "{service} par mois"),
     "usage_by_day": ("{service} by day", "{service} por día", "{service} par jour"),

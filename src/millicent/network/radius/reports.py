@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 from functools import lru_cache
 from ipaddress import IPv4Address
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -41,8 +41,7 @@ class Outcome(StrEnum):
     ORDER_FAILED = "order_failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """One true Accounting-Request. Totals are those since the session began; -1 where it says nothing."""
 
     wire: bytes
@@ -57,8 +56,16 @@ class Report:
     seconds: int
     input_octets: int
     output_octets: int
-    session_text: str
+    session_id: str
+    framed_address: int
+    user_name: str
     has_proxy_state: bool
+
+    @property
+    def session_text(self) -> str:
+        """How the session can be reached again: kept by the shard."""
+        address = "" if self.framed_address < 0 else _address(self.framed_address)
+        return str(SessionText(self.session_id, self.peer, address, self.user_name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +205,6 @@ def _report(
     user = _text(wire, columns, radius.USER).strip()
     if status not in (AcctStatus.ON, AcctStatus.OFF) and not (session_id and user):
         return Outcome.STRANGE
-    framed = columns[radius.FRAMED_ADDRESS]
-    text = str(SessionText(session_id, peer, "" if framed < 0 else _address(framed), user)) if session_id else ""
     return Report(
         wire=wire,
         sender=sender,
@@ -213,7 +218,9 @@ def _report(
         seconds=columns[radius.SESSION_SECONDS],
         input_octets=columns[radius.INPUT_OCTETS],
         output_octets=columns[radius.OUTPUT_OCTETS],
-        session_text=text,
+        session_id=session_id,
+        framed_address=columns[radius.FRAMED_ADDRESS],
+        user_name=user,
         has_proxy_state=columns[radius.PROXY_STATE] >= 0,
     )
 

@@ -67,3 +67,9 @@ def account_contacts(*, ids: Iterable[int]) -> dict[int, tuple[str, dict[str, st
 def lock_account(account_id: int) -> None:
     """Wait until nobody else decides about this account's balance, until the caller's transaction ends."""
     read_rows("SELECT id FROM customers_billingaccount WHERE id = %s FOR UPDATE", [account_id])
+
+
+def account_currencies(*, ids: Iterable[int]) -> dict[int, str]:
+    """Currencies by id."""
+    query = "SELECT id, currency FROM customers_billingaccount WHERE id IN (SELECT unnest(%s::bigint[]))"
+    return dict(read_rows(query, [list(ids)]))

@@ -114,6 +114,42 @@ _ALL = (
         credits=("revenue:breakage", _TAX),
     ),
     PostingTemplate(
+        code="balance_restored",
+        meaning="A prepaid balance that had expired came back within its grace.",
+        debits=("revenue:breakage", _TAX),
+        credits=(_PREPAID,),
+    ),
+    PostingTemplate(
+        code="balance_adjusted",
+        meaning="A prepaid balance was corrected downwards.",
+        debits=(_PREPAID,),
+        credits=("revenue:adjustments", _TAX),
+    ),
+    PostingTemplate(
+        code="balance_transferred",
+        meaning="A customer gave prepaid balance to another.",
+        debits=(_PREPAID,),
+        credits=(_PREPAID,),
+    ),
+    PostingTemplate(
+        code="prepaid_usage_reversed",
+        meaning="Prepaid usage that was earned was given back.",
+        debits=("revenue", _TAX),
+        credits=(_PREPAID,),
+    ),
+    PostingTemplate(
+        code="advance_granted",
+        meaning="Emergency credit: prepaid balance that the customer owes, with its fee.",
+        debits=(_RECEIVABLE,),
+        credits=(_PREPAID, "revenue:one_time", _TAX),
+    ),
+    PostingTemplate(
+        code="advance_repaid",
+        meaning="Emergency credit was repaid out of a top-up.",
+        debits=(_PREPAID,),
+        credits=(_RECEIVABLE,),
+    ),
+    PostingTemplate(
         code="written_off",
         meaning="A debt was given up.",
         debits=("expense:bad_debt", _TAX),

@@ -1,0 +1,1 @@
+"""What readers of the journal make of it for people: statement lines, ledger entries, notifications."""

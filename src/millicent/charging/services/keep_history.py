@@ -1,0 +1,119 @@
+"""Read the journal for people: statement lines, ledger entries, lost balances, notifications; each batch once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+import polars as pl
+from django.db.models import F
+
+from millicent.catalog.selectors import catalogue_of, latest_release
+from millicent.charging.declared import MS_PER_DAY
+from millicent.charging.history.lines import line_frame
+from millicent.charging.history.movements import EXPIRED, movement_frame
+from millicent.charging.history.notices import notifications_of
+from millicent.charging.history.postings import OrderFacts, entries_of
+from millicent.charging.journal.read import JournalledBatch, read_once
+from millicent.charging.models.people import BalanceOrder, LostBalance, Notification, UsageDay
+from millicent.charging.people import OrderVerb
+from millicent.charging.services.declare_services import declared_charging
+from millicent.charging.services.post_usage_days import post_open_entries
+from millicent.charging.services.top_up import REPAID
+from millicent.charging.types import BucketKind
+from millicent.kit.bulk import insert_frame
+from millicent.kit.tenancy import tenant_scope
+
+READER = "people"
+_REVENUE = "revenue:usage"
+
+
+def keep_history(*, tenant_id: UUID, now: datetime, shard: int = 0) -> int:
+    """Take the next batches of the journal; returns how many. All that is written and the position are one commit.
+
+    Killed at any point, nothing is kept twice and nothing is left out. 0: the reader is at the journal's end.
+    """
+    with tenant_scope(tenant_id):
+        return read_once(reader=READER, shard=shard, take=partial(take_batches, shard=shard, now=now))
+
+
+def take_batches(batches: Sequence[JournalledBatch], *, shard: int, now: datetime) -> None:
+    """What people see of these batches. In the reader's transaction; the ledger comes last, for it locks its chain."""
+    moved = movement_frame(batches, shard=shard)
+    if len(moved):
+        insert_frame(line_frame(moved, shard=shard), table="charging_balance_line")
+        _keep_lost(moved, shard=shard)
+        _add_usage(moved, shard=shard)
+    Notification.objects.bulk_create(notifications_of(batches, shard=shard, names=_allowance_names()))
+    if len(moved):
+        post_open_entries(entries_of(moved, _orders_of(moved), shard=shard), now=now)
+
+
+def _keep_lost(moved: pl.DataFrame, *, shard: int) -> None:
+    """Money that expired is remembered until its grace ends."""
+    lost = moved.filter(
+        (pl.col("cause") == EXPIRED) & (pl.col("kind") == int(BucketKind.MONEY)) & (pl.col("change") < 0)
+    )
+    if not len(lost):
+        return
+    grace_ms = declared_charging().top_ups.grace_days * MS_PER_DAY
+    LostBalance.objects.bulk_create(
+        LostBalance(
+            shard=shard,
+            sequence=sequence,
+            place=place,
+            billing_account_id=account_id,
+            currency=currency,
+            amount_nanos=-change,
+            expired_at_ms=happened_at_ms,
+            grace_until_ms=happened_at_ms + grace_ms,
+        )
+        for sequence, place, account_id, currency, change, happened_at_ms in lost.select(
+            "sequence", "place", "billing_account_id", "currency", "change", "happened_at_ms"
+        ).iter_rows()
+    )
+
+
+def _add_usage(moved: pl.DataFrame, *, shard: int) -> None:
+    """Customers' own money that usage took, by day: posted when the day is over."""
+    used = moved.filter((pl.col("cause") == "") & (pl.col("kind") == int(BucketKind.MONEY)))
+    release = latest_release()
+    codes = catalogue_of(release.number).ledger_codes if release else {}
+    revenue = codes.get("usage", _REVENUE)
+    days = used.group_by((pl.col("happened_at_ms") // MS_PER_DAY * MS_PER_DAY).alias("day_ms"), "currency").agg(
+        -pl.col("change").sum()
+    )
+    for day_ms, currency, amount_nanos in days.sort("day_ms", "currency").iter_rows():
+        day, _ = UsageDay.objects.get_or_create(
+            shard=shard, day_ms=day_ms, currency=currency, ledger_account=revenue, defaults={"amount_nanos": 0}
+        )
+        UsageDay.objects.filter(pk=day.pk).update(amount_nanos=F("amount_nanos") + amount_nanos)
+
+
+def _orders_of(moved: pl.DataFrame) -> dict[str, OrderFacts]:
+    keys = [key for key in moved["order_key"].unique().to_list() if key]
+    return {
+        order.key: OrderFacts(
+            key=order.key,
+            verb=OrderVerb(order.verb),
+            channel=order.channel,
+            fee_nanos=order.fee_nanos,
+            is_repayment=order.cause == REPAID,
+            who=order.who,
+            why=order.why,
+        )
+        for order in BalanceOrder.objects.filter(key__in=keys)
+    }
+
+
+def _allowance_names() -> dict[str, dict[str, str]]:
+    """Texts of every allowance of the latest release, by "offering/allowance"."""
+    release = latest_release()
+    if release is None:
+        return {}
+    offerings = catalogue_of(release.number).offerings
+    return {
+        f"{code}/{allowance.code}": dict(allowance.names)
+        for code, offering in offerings.items()
+        for allowance in offering.allowances
+    }

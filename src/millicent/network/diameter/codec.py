@@ -8,7 +8,7 @@ from millicent.charging.types import Result, Rows
 from millicent.kit.kernels import Int64s, UInt8s
 from millicent.network.diameter.dictionary import tables
 from millicent.network.diameter.kernel import decode as walk
-from millicent.network.diameter.kernel.encode import PER_MESSAGE, PER_UNITS, encode
+from millicent.network.diameter.kernel.encode import PER_MESSAGE, PER_UNITS, Out, encode
 from millicent.network.diameter.kernel.layout import MESSAGE, UNITS
 from millicent.network.diameter.kernel.rows import INITIAL
 from millicent.network.diameter.messages import Field, write_fields
@@ -114,8 +114,9 @@ def decode(
     messages = np.empty(start.size, MESSAGE)
     units = np.empty(int(np.sum(end - start)) // 8 + start.size, UNITS)
     count = walk.decode(
-        buffer, start, end, connection, known.vendors, known.entries, ranks, realm, host, messages, units
-    )
+        buffer, start, end, connection, known.vendors, known.entries, ranks, realm, host, messages, units,
+        walk.new_scratch(),
+    )  # fmt: skip
     return Requests(buffer=buffer, messages=messages, units=units[:count])
 
 
@@ -126,14 +127,15 @@ def encode_answers(requests: Requests, answers: Rows, answering: Answering) -> t
     beside = answering.identity.size + max(answering.session_terms.size, answering.event_terms.size)
     room = int(np.sum(messages["session_length"]) + np.sum(messages["proxies"]))
     room += messages.size * (PER_MESSAGE + beside) + requests.units.size * (PER_UNITS + longest)
-    out = np.empty(room, np.uint8)
+    words = np.empty(room // 4 + 1, np.uint32)
+    out = Out(words.view(np.uint8), words, known.code, known.vendor, known.flags)
     begin, end = np.empty(messages.size, np.int64), np.empty(messages.size, np.int64)
     written = encode(
         requests.buffer, messages, requests.units, answers, _RESULTS, _WIDE, answering.currencies,
         answering.identity, answering.session_terms, answering.event_terms, answering.finals, answering.offsets,
-        known.code, known.vendor, known.flags, out, begin, end,
+        out, begin, end,
     )  # fmt: skip
-    return out[:written], begin, end
+    return out.octets[:written], begin, end
 
 
 def refused_openings(requests: Requests, answers: Rows) -> Int64s:

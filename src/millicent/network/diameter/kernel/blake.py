@@ -3,7 +3,8 @@
 import numba
 import numpy as np
 
-from millicent.kit.kernels import UInt8s, UInt64s, inlined
+from millicent.kit.kernels import UInt8s, UInt64s
+from millicent.rating.kernel.splice import spliced
 
 BLOCK = 128
 _VECTOR = np.array(
@@ -28,6 +29,7 @@ _ORDER = np.array(
     ],
     np.int64,
 )
+
 _16, _24, _32, _63, _1 = np.uint64(16), np.uint64(24), np.uint64(32), np.uint64(63), np.uint64(1)
 _40, _48 = np.uint64(40), np.uint64(48)
 _LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -41,12 +43,12 @@ if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
 else:
 
-    @inlined
+    @spliced
     def _sum(one: np.uint64, other: np.uint64) -> np.uint64:
         return one + other
 
 
-@inlined
+@spliced
 def _mix(
     a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64, x: np.uint64, y: np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
@@ -65,7 +67,7 @@ def _mix(
     return a, b, c, d
 
 
-@inlined
+@spliced
 def _compress(state: UInt64s, words: UInt64s, at: int, counted: int, last: bool) -> None:
     v0, v1, v2, v3, v4, v5, v6, v7 = (
         state[0], state[1], state[2], state[3], state[4], state[5], state[6], state[7]
@@ -93,7 +95,7 @@ def _compress(state: UInt64s, words: UInt64s, at: int, counted: int, last: bool)
     state[7] ^= v7 ^ v15
 
 
-@inlined
+@spliced
 def _swapped(word: np.uint64) -> np.uint64:
     """The bytes of a little-endian word read the other way round."""
     turned = np.uint64(0)
@@ -103,13 +105,14 @@ def _swapped(word: np.uint64) -> np.uint64:
     return turned
 
 
-@inlined
+@spliced
 def digest_16(text: UInt8s, words: UInt64s, length: int, state: UInt64s) -> tuple[np.uint64, np.uint64]:
     """The 16-byte digest of `text[:length]` as two big-endian words.
 
     `words` is the same memory as `text`; both hold whole blocks, and are cleared after `length` to the block's end.
     """
-    state[:] = _VECTOR
+    for place in range(8):
+        state[place] = _VECTOR[place]
     state[0] ^= _UNKEYED ^ np.uint64(16)
     end = length
     while end % BLOCK != 0 or end == 0:

@@ -4,13 +4,16 @@ Every length is held against what stands around it; nesting is bounded; every kn
 unknown AVP that must be understood is found wherever it stands. The offending AVP's place is kept for Failed-AVP.
 """
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
-from millicent.kit.kernels import Int32s, Int64s, UInt8s, UInt64s, inlined, kernel
+from millicent.kit.kernels import Int32s, Int64s, UInt8s, UInt64s
 from millicent.network.diameter.kernel import slots
 from millicent.network.diameter.kernel.blake import digest_16
 from millicent.network.diameter.kernel.layout import ABSENT, UNIT_KINDS
+from millicent.rating.kernel.splice import spliced, uncounted
 
 HEADER = 20
 VERSION = 1
@@ -47,7 +50,7 @@ _PRIME = np.uint64(1_099_511_628_211)
 _SHIFT = np.uint64(29)
 
 
-@inlined
+@spliced
 def word_at(buffer: UInt8s, at: int) -> int:
     return (
         int(np.int64(buffer[at])) << 24
@@ -57,18 +60,18 @@ def word_at(buffer: UInt8s, at: int) -> int:
     )
 
 
-@inlined
+@spliced
 def three_at(buffer: UInt8s, at: int) -> int:
     return int(np.int64(buffer[at])) << 16 | int(np.int64(buffer[at + 1])) << 8 | int(np.int64(buffer[at + 2]))
 
 
-@inlined
+@spliced
 def signed_word_at(buffer: UInt8s, at: int) -> int:
     value = word_at(buffer, at)
     return value - (1 << 32) if value >= 1 << 31 else value
 
 
-@inlined
+@spliced
 def long_at(buffer: UInt8s, at: int) -> int:
     """An Unsigned64 or Integer64; what is beyond int64 comes out below zero."""
     high = word_at(buffer, at)
@@ -76,7 +79,7 @@ def long_at(buffer: UInt8s, at: int) -> int:
     return high * (1 << 32) + word_at(buffer, at + 4)
 
 
-@inlined
+@spliced
 def stamp_ms(seconds: int) -> int:
     """Time of RFC 6733 clause 4.3.1, seconds since 1900; after 2036 it begins again (RFC 5905)."""
     if seconds < 1 << 31:
@@ -92,12 +95,12 @@ if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
 else:
 
-    @inlined
+    @spliced
     def _times(state: np.uint64) -> np.uint64:
         return state * _PRIME
 
 
-@kernel
+@uncounted
 def hashed(buffer: UInt8s, start: int, length: int, seed: np.uint64) -> np.uint64:
     """64 bits of FNV-1a: finds again, within one process, what was seen before. No key that is kept is made so."""
     state = seed ^ _SEED
@@ -106,7 +109,7 @@ def hashed(buffer: UInt8s, start: int, length: int, seed: np.uint64) -> np.uint6
     return state ^ (state >> _SHIFT)
 
 
-@inlined
+@spliced
 def hashed_number(number: int, seed: np.uint64) -> np.uint64:
     state = seed
     for place in range(5):
@@ -114,7 +117,7 @@ def hashed_number(number: int, seed: np.uint64) -> np.uint64:
     return state ^ (state >> _SHIFT)
 
 
-@kernel
+@uncounted
 def frame(
     buffer: UInt8s,
     begin: int,
@@ -142,7 +145,7 @@ def frame(
     return count, position, 0
 
 
-@inlined
+@spliced
 def _place_within(slot: int, place: int) -> int:
     """What surrounds the members of a group."""
     within = IGNORED
@@ -172,7 +175,7 @@ def _place_within(slot: int, place: int) -> int:
     return within
 
 
-@inlined
+@spliced
 def _unit_of(slot: int) -> int:
     unit = ABSENT
     if slot == slots.CC_TIME:
@@ -188,7 +191,7 @@ def _unit_of(slot: int) -> int:
     return unit
 
 
-@inlined
+@spliced
 def nanos_of(digits: int, exponent: int) -> int:
     """Unit-Value as nanos, exactly; below zero where it is negative, too large or finer than a nano."""
     scale = exponent + NANO_EXPONENT
@@ -203,7 +206,30 @@ def nanos_of(digits: int, exponent: int) -> int:
     return digits if (scale == 0 or digits == 0) and digits <= MOST_UNITS else -1
 
 
-@kernel
+class Scratch(NamedTuple):
+    """Room that the loop works in: it allocates nothing."""
+
+    ends: Int64s  # [DEEPEST]
+    places: Int64s  # [DEEPEST]
+    current: Int64s  # [UNIT_KINDS]
+    text: UInt8s  # [SCRATCH]
+    words: UInt64s  # the same memory
+    state: UInt64s  # [8]
+
+
+def new_scratch() -> Scratch:
+    text = np.zeros(SCRATCH, np.uint8)
+    return Scratch(
+        np.empty(DEEPEST, np.int64),
+        np.empty(DEEPEST, np.int64),
+        np.empty(UNIT_KINDS, np.int64),
+        text,
+        text.view(np.uint64),
+        np.empty(8, np.uint64),
+    )
+
+
+@uncounted
 def decode(
     buffer: UInt8s,  # [b] whole messages of Credit-Control requests
     start: Int64s,  # [n]
@@ -216,13 +242,10 @@ def decode(
     host: UInt8s,  # ours
     messages: np.ndarray,  # [n] MESSAGE, written
     units: np.ndarray,  # [k] UNITS, written; room for one in 8 octets and one for each message
+    scratch: Scratch,
 ) -> int:
     """Decode a batch; each message on its own. Returns how many rows of `units` were written."""
-    ends, places = np.empty(DEEPEST, np.int64), np.empty(DEEPEST, np.int64)
-    current = np.empty(UNIT_KINDS, np.int64)
-    text = np.zeros(SCRATCH, np.uint8)
-    words = text.view(np.uint64)
-    state = np.empty(8, np.uint64)
+    ends, places, current, text, words, state = scratch
     count = 0
     for row in range(start.shape[0]):
         message = messages[row]
@@ -245,7 +268,7 @@ def decode(
     return count
 
 
-@inlined
+@spliced
 def _is_same_name(buffer: UInt8s, at: int, length: int, name: UInt8s) -> bool:
     """Names of hosts and realms do not tell case apart."""
     if length != name.shape[0]:
@@ -259,7 +282,7 @@ def _is_same_name(buffer: UInt8s, at: int, length: int, name: UInt8s) -> bool:
     return True
 
 
-@inlined
+@spliced
 def _refuse_foreign(buffer: UInt8s, message: np.void, realm: UInt8s, host: UInt8s) -> None:
     """What is for another realm or another host does not end here: we are no relay."""
     if not _is_same_name(buffer, message["to_realm_at"], message["to_realm_length"], realm):
@@ -270,7 +293,7 @@ def _refuse_foreign(buffer: UInt8s, message: np.void, realm: UInt8s, host: UInt8
         message["result"] = UNABLE_TO_DELIVER
 
 
-@inlined
+@spliced
 def _clear(message: np.void, start: int, end: int, connection: int, first_unit: int) -> None:
     message["result"], message["failed_at"], message["failed_length"], message["failed_slot"] = 0, ABSENT, 0, 0
     message["start"], message["end"], message["connection"] = start, end, connection
@@ -291,7 +314,7 @@ def _clear(message: np.void, start: int, end: int, connection: int, first_unit: 
     message["other_key"], message["other_digits"] = 0, 0
 
 
-@inlined
+@spliced
 def _new_units(units: np.ndarray, count: int, row: int, at: int, end: int) -> None:
     one = units[count]
     one["message"], one["mscc_at"], one["mscc_end"] = row, at, end
@@ -305,12 +328,12 @@ def _new_units(units: np.ndarray, count: int, row: int, at: int, end: int) -> No
         one["asked"][unit] = ABSENT
 
 
-@inlined
+@spliced
 def _refuse(message: np.void, result: int, at: int, length: int) -> None:
     message["result"], message["failed_at"], message["failed_length"] = result, at, length
 
 
-@inlined
+@spliced
 def _add_used(one: np.void, current: Int64s, change: int) -> None:
     """Add one Used-Service-Unit to what the service reports; `change` 1 is after the tariff change."""
     for unit in range(UNIT_KINDS):
@@ -321,7 +344,7 @@ def _add_used(one: np.void, current: Int64s, change: int) -> None:
             one["used_after"][unit] = min(max(one["used_after"][unit], 0) + current[unit], MOST_UNITS)
 
 
-@inlined
+@spliced
 def _walk(
     buffer: UInt8s,
     row: int,
@@ -558,13 +581,13 @@ def _walk(
             message["called_at"], message["called_length"] = body, content
 
 
-@inlined
+@spliced
 def _asks_as_a_whole(message: np.void) -> bool:
     """An event, or the first request of a session that does not have several services, needs no unit to be named."""
     return message["type"] == 4 or (message["type"] == 1 and message["several"] != 1)
 
 
-@inlined
+@spliced
 def _refuse_missing(message: np.void) -> None:
     """What clause 3.1 of RFC 8506 asks of every request; of an event, also what is wanted."""
     missing = 0
@@ -590,11 +613,12 @@ def _refuse_missing(message: np.void) -> None:
         message["result"], message["failed_slot"] = MISSING_AVP, missing
 
 
-@inlined
+@spliced
 def _name(buffer: UInt8s, message: np.void, units: np.ndarray, text: UInt8s, words: UInt64s, state: UInt64s) -> None:
     """Keys: of the session, of its traffic, of its peer; and the identifier's where it is digits alone."""
     length = DOOR.shape[0]
-    text[:length] = DOOR
+    for place in range(length):
+        text[place] = DOOR[place]
     text[length] = SEPARATOR
     length += 1
     for place in range(message["host_length"]):
@@ -624,7 +648,7 @@ def _name(buffer: UInt8s, message: np.void, units: np.ndarray, text: UInt8s, wor
     message["subscriber"] = _digits_key(buffer, message)
 
 
-@inlined
+@spliced
 def _digits_key(buffer: UInt8s, message: np.void) -> np.uint64:
     """`charging.keys.identifier_key` of an MSISDN or an IMSI; 0 where the text is not plain digits."""
     at, length = message["id_at"], message["id_length"]

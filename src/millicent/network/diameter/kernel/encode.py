@@ -1,9 +1,12 @@
 """Writes Credit-Control answers (RFC 8506 clause 3.2, TS 32.299 clause 6.4) for a whole batch."""
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from millicent.charging.types import FinalAction, Result
-from millicent.kit.kernels import Int64s, UInt8s, inlined, kernel
+from millicent.kit.kernels import Int64s, UInt8s
 from millicent.network.diameter.kernel import slots
 from millicent.network.diameter.kernel.decode import (
     CREDIT_CONTROL,
@@ -17,6 +20,7 @@ from millicent.network.diameter.kernel.decode import (
 )
 from millicent.network.diameter.kernel.rows import EVENT, INITIAL, TERMINATION
 from millicent.network.kernel.copying import copy_bytes
+from millicent.rating.kernel.splice import spliced, uncounted
 
 SUCCESS = 2001
 PER_MESSAGE, PER_UNITS = 640, 384  # octets at most, beside Session-Id, Proxy-Info and the given blocks
@@ -28,66 +32,76 @@ _SECONDS, _TOTAL, _OUTPUT, _UNITS, _MONEY = 0, 1, 3, 4, 5
 _NANO_EXPONENT = -9
 
 
-@inlined
-def _word(out: UInt8s, at: int, value: int) -> int:
-    out[at] = np.uint8((value >> 24) & 255)
-    out[at + 1] = np.uint8((value >> 16) & 255)
-    out[at + 2] = np.uint8((value >> 8) & 255)
-    out[at + 3] = np.uint8(value & 255)
+UInt32s = NDArray[np.uint32]
+
+
+class Out(NamedTuple):
+    """Where answers are written: the same memory as octets and as words, and how the dictionary writes each AVP."""
+
+    octets: UInt8s
+    words: UInt32s
+    code: Int64s  # [slots]
+    vendor: Int64s
+    flags: Int64s
+
+
+@spliced
+def _word(out: Out, at: int, value: int) -> int:
+    """A word in network order; AVPs begin at multiples of 4."""
+    turned = (value & 0xFF) << 24 | (value & 0xFF00) << 8 | (value >> 8) & 0xFF00 | (value >> 24) & 0xFF
+    out.words[at >> 2] = np.uint32(turned)
     return at + 4
 
 
-@inlined
-def _head(out: UInt8s, at: int, slot: int, content: int, code: Int64s, vendor: Int64s, flags: Int64s) -> int:
-    length = content + (12 if vendor[slot] != 0 else 8)
-    at = _word(out, at, code[slot])
-    at = _word(out, at, flags[slot] << 24 | length)
-    return _word(out, at, vendor[slot]) if vendor[slot] != 0 else at
+@spliced
+def _head(out: Out, at: int, slot: int, content: int) -> int:
+    vendor = out.vendor[slot]
+    length = content + (12 if vendor != 0 else 8)
+    at = _word(out, _word(out, at, out.code[slot]), out.flags[slot] << 24 | length)
+    return _word(out, at, vendor) if vendor != 0 else at
 
 
-@inlined
-def _number(out: UInt8s, at: int, slot: int, value: int, code: Int64s, vendor: Int64s, flags: Int64s) -> int:
-    return _word(out, _head(out, at, slot, 4, code, vendor, flags), value)
+@spliced
+def _number(out: Out, at: int, slot: int, value: int) -> int:
+    return _word(out, _head(out, at, slot, 4), value)
 
 
-@inlined
-def _long(out: UInt8s, at: int, slot: int, value: int, code: Int64s, vendor: Int64s, flags: Int64s) -> int:
-    at = _head(out, at, slot, 8, code, vendor, flags)
+@spliced
+def _long(out: Out, at: int, slot: int, value: int) -> int:
+    at = _head(out, at, slot, 8)
     return _word(out, _word(out, at, value >> 32), value)
 
 
-@inlined
-def _copied(out: UInt8s, at: int, source: UInt8s, start: int, length: int) -> int:
-    copy_bytes(out, at, source, start, length)
+@spliced
+def _copied(out: Out, at: int, source: UInt8s, start: int, length: int) -> int:
+    copy_bytes(out.octets, at, source, start, length)
     return at + length
 
 
-@inlined
+@spliced
 def _text(
-    out: UInt8s, at: int, slot: int, source: UInt8s, start: int, length: int,
-    code: Int64s, vendor: Int64s, flags: Int64s,
+    out: Out, at: int, slot: int, source: UInt8s, start: int, length: int
 ) -> int:  # fmt: skip
-    at = _copied(out, _head(out, at, slot, length, code, vendor, flags), source, start, length)
+    at = _copied(out, _head(out, at, slot, length), source, start, length)
     while at & 3 != 0:
-        out[at] = 0
+        out.octets[at] = 0
         at += 1
     return at
 
 
-@inlined
+@spliced
 def _closed(out: UInt8s, begun: int, at: int) -> int:
     """Say the length of the group that began at `begun`; its flags stand."""
     length = at - begun
-    out[begun + 5] = np.uint8(length >> 16 & 255)
-    out[begun + 6] = np.uint8(length >> 8 & 255)
-    out[begun + 7] = np.uint8(length & 255)
+    out.octets[begun + 5] = np.uint8(length >> 16 & 255)
+    out.octets[begun + 6] = np.uint8(length >> 8 & 255)
+    out.octets[begun + 7] = np.uint8(length & 255)
     return at
 
 
-@inlined
+@spliced
 def _money(
-    out: UInt8s, at: int, slot: int, nanos: int, exponent: int, currency: int,
-    code: Int64s, vendor: Int64s, flags: Int64s,
+    out: Out, at: int, slot: int, nanos: int, exponent: int, currency: int
 ) -> int:  # fmt: skip
     """CC-Money or Cost-Information: the fewest digits that are exact; its currency by ISO 4217 number where known."""
     digits = nanos
@@ -95,18 +109,18 @@ def _money(
         digits //= 10
         exponent += 1
     begun = at
-    at = _head(out, at, slot, 0, code, vendor, flags)
+    at = _head(out, at, slot, 0)
     value = at
-    at = _head(out, at, slots.UNIT_VALUE, 0, code, vendor, flags)
-    at = _long(out, at, slots.VALUE_DIGITS, digits, code, vendor, flags)
-    at = _number(out, at, slots.EXPONENT, exponent, code, vendor, flags)
+    at = _head(out, at, slots.UNIT_VALUE, 0)
+    at = _long(out, at, slots.VALUE_DIGITS, digits)
+    at = _number(out, at, slots.EXPONENT, exponent)
     at = _closed(out, value, at)
     if currency > 0:
-        at = _number(out, at, slots.CURRENCY_CODE, currency, code, vendor, flags)
+        at = _number(out, at, slots.CURRENCY_CODE, currency)
     return _closed(out, begun, at)
 
 
-@inlined
+@spliced
 def _currency_of(answer: np.void, currencies: Int64s) -> tuple[int, int]:
     """(ISO 4217 number, exponent of a nano); 0 where we do not know it."""
     for place in range(currencies.shape[0]):
@@ -115,44 +129,42 @@ def _currency_of(answer: np.void, currencies: Int64s) -> tuple[int, int]:
     return 0, _NANO_EXPONENT
 
 
-@inlined
-def _granted(
-    out: UInt8s, at: int, answer: np.void, currencies: Int64s, code: Int64s, vendor: Int64s, flags: Int64s
-) -> int:
+@spliced
+def _granted(out: Out, at: int, answer: np.void, currencies: Int64s) -> int:
     """Granted-Service-Unit in the unit of the answer, with the instant at which the price changes."""
     begun, units, unit = at, answer["granted_units"], answer["unit"]
-    at = _head(out, at, slots.GRANTED_SERVICE_UNIT, 0, code, vendor, flags)
+    at = _head(out, at, slots.GRANTED_SERVICE_UNIT, 0)
     if answer["tariff_change_ms"] >= 0:
         seconds = answer["tariff_change_ms"] // 1_000 + SECONDS_1900_TO_1970
-        at = _number(out, at, slots.TARIFF_TIME_CHANGE, seconds & 0xFFFFFFFF, code, vendor, flags)
+        at = _number(out, at, slots.TARIFF_TIME_CHANGE, seconds & 0xFFFFFFFF)
     if unit == _SECONDS:
-        at = _number(out, at, slots.CC_TIME, min(units, 0xFFFFFFFF), code, vendor, flags)
+        at = _number(out, at, slots.CC_TIME, min(units, 0xFFFFFFFF))
     elif unit == _MONEY:
         currency, exponent = _currency_of(answer, currencies)
-        at = _money(out, at, slots.CC_MONEY, units, exponent, currency, code, vendor, flags)
+        at = _money(out, at, slots.CC_MONEY, units, exponent, currency)
     else:
         slot = slots.CC_TOTAL_OCTETS + unit - _TOTAL
-        at = _long(out, at, slot, units, code, vendor, flags)
+        at = _long(out, at, slot, units)
     return _closed(out, begun, at)
 
 
-@inlined
-def _limits(out: UInt8s, at: int, answer: np.void, code: Int64s, vendor: Int64s, flags: Int64s) -> int:
+@spliced
+def _limits(out: Out, at: int, answer: np.void) -> int:
     """Quota-Holding-Time and the threshold of the unit that was granted (TS 32.299 clause 7.2)."""
     if answer["holding_seconds"] >= 0:
-        at = _number(out, at, slots.QUOTA_HOLDING_TIME, answer["holding_seconds"], code, vendor, flags)
+        at = _number(out, at, slots.QUOTA_HOLDING_TIME, answer["holding_seconds"])
     if answer["threshold_units"] > 0 and answer["unit"] != _MONEY and answer["final"] == _NO_FINAL:
         slot = slots.VOLUME_QUOTA_THRESHOLD
         if answer["unit"] == _SECONDS:
             slot = slots.TIME_QUOTA_THRESHOLD
         elif answer["unit"] == _UNITS:
             slot = slots.UNIT_QUOTA_THRESHOLD
-        at = _number(out, at, slot, min(answer["threshold_units"], 0xFFFFFFFF), code, vendor, flags)
+        at = _number(out, at, slot, min(answer["threshold_units"], 0xFFFFFFFF))
     return at
 
 
-@inlined
-def _final(out: UInt8s, at: int, answer: np.void, policy: int, finals: UInt8s, offsets: Int64s) -> int:
+@spliced
+def _final(out: Out, at: int, answer: np.void, policy: int, finals: UInt8s, offsets: Int64s) -> int:
     """The policy's Final-Unit-Indication: made beforehand for each action."""
     action = int(answer["final"])
     if action == _NO_FINAL:
@@ -161,34 +173,34 @@ def _final(out: UInt8s, at: int, answer: np.void, policy: int, finals: UInt8s, o
     return _copied(out, at, finals, offsets[place], offsets[place + 1] - offsets[place])
 
 
-@inlined
+@spliced
 def _service(
-    out: UInt8s, at: int, buffer: UInt8s, one: np.void, answer: np.void, results: Int64s, currencies: Int64s,
-    finals: UInt8s, offsets: Int64s, code: Int64s, vendor: Int64s, flags: Int64s,
+    out: Out, at: int, buffer: UInt8s, one: np.void, answer: np.void, results: Int64s, currencies: Int64s,
+    finals: UInt8s, offsets: Int64s
 ) -> int:  # fmt: skip
     """One Multiple-Services-Credit-Control; it says again which group and services it is about."""
     begun = at
-    at = _head(out, at, slots.MSCC, 0, code, vendor, flags)
+    at = _head(out, at, slots.MSCC, 0)
     if answer["granted_units"] > 0:
-        at = _granted(out, at, answer, currencies, code, vendor, flags)
+        at = _granted(out, at, answer, currencies)
     place, said = one["mscc_at"], 0
     while place < one["mscc_end"] and said < LONGEST_SERVICES:
-        if word_at(buffer, place) == code[slots.SERVICE_IDENTIFIER] and buffer[place + 4] & 0x80 == 0:
-            at = _number(out, at, slots.SERVICE_IDENTIFIER, word_at(buffer, place + 8), code, vendor, flags)
+        if word_at(buffer, place) == out.code[slots.SERVICE_IDENTIFIER] and buffer[place + 4] & 0x80 == 0:
+            at = _number(out, at, slots.SERVICE_IDENTIFIER, word_at(buffer, place + 8))
             said += 1
         place += (three_at(buffer, place + 5) + 3) // 4 * 4
     if one["group"] >= 0:
-        at = _number(out, at, slots.RATING_GROUP, one["group"], code, vendor, flags)
+        at = _number(out, at, slots.RATING_GROUP, one["group"])
     if answer["granted_units"] > 0 and answer["validity_seconds"] > 0:
-        at = _number(out, at, slots.VALIDITY_TIME, answer["validity_seconds"], code, vendor, flags)
-    at = _number(out, at, slots.RESULT_CODE, results[answer["result"]], code, vendor, flags)
+        at = _number(out, at, slots.VALIDITY_TIME, answer["validity_seconds"])
+    at = _number(out, at, slots.RESULT_CODE, results[answer["result"]])
     at = _final(out, at, answer, one["policy"], finals, offsets)
     if answer["granted_units"] > 0:
-        at = _limits(out, at, answer, code, vendor, flags)
+        at = _limits(out, at, answer)
     return _closed(out, begun, at)
 
 
-@inlined
+@spliced
 def _message_result(message: np.void, units: np.ndarray, answers: np.ndarray, wide: Int64s) -> int:
     """Which Result speaks for the whole message: of the session, or of the only units that it has."""
     first, last = int(message["first_row"]), int(message["first_row"] + message["rows"] - 1)
@@ -205,7 +217,7 @@ def _message_result(message: np.void, units: np.ndarray, answers: np.ndarray, wi
     return _DONE
 
 
-@kernel
+@uncounted
 def encode(
     buffer: UInt8s,  # [b] the requests
     messages: np.ndarray,  # [n] MESSAGE
@@ -219,10 +231,7 @@ def encode(
     event_terms: UInt8s,  # the same for an event
     finals: UInt8s,  # Final-Unit-Indications, three for each policy
     offsets: Int64s,  # [3 policies + 1]
-    code: Int64s,  # [slots] the dictionary
-    vendor: Int64s,
-    flags: Int64s,
-    out: UInt8s,  # written
+    out: Out,  # written
     begin: Int64s,  # [n] written, where each answer begins
     end: Int64s,  # [n] written; the same as `begin` where nothing was written: a refused message
 ) -> int:
@@ -242,13 +251,11 @@ def encode(
         at = _word(out, at, CREDIT_CONTROL_APPLICATION)
         at = _word(out, at, message["hop_by_hop"])
         at = _word(out, at, message["end_to_end"])
-        at = _text(
-            out, at, slots.SESSION_ID, buffer, message["session_at"], message["session_length"], code, vendor, flags
-        )
-        at = _number(out, at, slots.RESULT_CODE, said, code, vendor, flags)
+        at = _text(out, at, slots.SESSION_ID, buffer, message["session_at"], message["session_length"])
+        at = _number(out, at, slots.RESULT_CODE, said)
         at = _copied(out, at, identity, 0, identity.shape[0])
-        at = _number(out, at, slots.CC_REQUEST_TYPE, kind, code, vendor, flags)
-        at = _number(out, at, slots.CC_REQUEST_NUMBER, message["number"], code, vendor, flags)
+        at = _number(out, at, slots.CC_REQUEST_TYPE, kind)
+        at = _number(out, at, slots.CC_REQUEST_NUMBER, message["number"])
         if kind == INITIAL and said == SUCCESS:
             at = _copied(out, at, session_terms, 0, session_terms.shape[0])
         elif kind == EVENT and said == SUCCESS:
@@ -261,33 +268,30 @@ def encode(
             answer = answers[message["first_row"] + opened + place]
             if one["mscc_at"] >= 0:
                 if kind != TERMINATION or answer["result"] != _DONE:
-                    at = _service(
-                        out, at, buffer, one, answer, results, currencies, finals, offsets, code, vendor, flags
-                    )
+                    at = _service(out, at, buffer, one, answer, results, currencies, finals, offsets)
             elif kind != TERMINATION:
                 if answer["granted_units"] > 0:
-                    at = _granted(out, at, answer, currencies, code, vendor, flags)
+                    at = _granted(out, at, answer, currencies)
                     if answer["validity_seconds"] > 0:
-                        at = _number(out, at, slots.VALIDITY_TIME, answer["validity_seconds"], code, vendor, flags)
+                        at = _number(out, at, slots.VALIDITY_TIME, answer["validity_seconds"])
                 at = _final(out, at, answer, one["policy"], finals, offsets)
                 if answer["granted_units"] > 0:
-                    at = _limits(out, at, answer, code, vendor, flags)
+                    at = _limits(out, at, answer)
         if kind == EVENT and message["action"] == PRICE_ENQUIRY and result == _DONE:
-            at = _cost(out, at, message, answers, currencies, code, vendor, flags)
+            at = _cost(out, at, message, answers, currencies)
         if checked:
             value = 1 if result == _INSUFFICIENT else 0
-            at = _number(out, at, slots.CHECK_BALANCE_RESULT, value, code, vendor, flags)
+            at = _number(out, at, slots.CHECK_BALANCE_RESULT, value)
         if message["proxies"] > 0:
-            at = _proxies(out, at, buffer, message, code)
+            at = _proxies(out, at, buffer, message)
         _word(out, start, 1 << 24 | (at - start))
         end[row] = at
     return at
 
 
-@inlined
+@spliced
 def _cost(
-    out: UInt8s, at: int, message: np.void, answers: np.ndarray, currencies: Int64s,
-    code: Int64s, vendor: Int64s, flags: Int64s,
+    out: Out, at: int, message: np.void, answers: np.ndarray, currencies: Int64s
 ) -> int:  # fmt: skip
     """Cost-Information: the prices of all services of the message together."""
     total, first = 0, message["first_row"]
@@ -295,16 +299,16 @@ def _cost(
         if answers[first + place]["price_nanos"] > 0:
             total += answers[first + place]["price_nanos"]
     currency, exponent = _currency_of(answers[first], currencies)
-    return _money(out, at, slots.COST_INFORMATION, total, exponent, currency, code, vendor, flags)
+    return _money(out, at, slots.COST_INFORMATION, total, exponent, currency)
 
 
-@inlined
-def _proxies(out: UInt8s, at: int, buffer: UInt8s, message: np.void, code: Int64s) -> int:
+@spliced
+def _proxies(out: Out, at: int, buffer: UInt8s, message: np.void) -> int:
     """Every Proxy-Info goes back as it came, in its order (RFC 6733 clause 6.2)."""
     place = message["start"] + HEADER
     while place + 8 <= message["end"]:
         length = (three_at(buffer, place + 5) + 3) // 4 * 4
-        if word_at(buffer, place) == code[slots.PROXY_INFO] and buffer[place + 4] & 0x80 == 0:
+        if word_at(buffer, place) == out.code[slots.PROXY_INFO] and buffer[place + 4] & 0x80 == 0:
             at = _copied(out, at, buffer, place, length)
         place += length
     return at

@@ -3,10 +3,11 @@
 import numpy as np
 
 from millicent.charging.types import Flag, Verb
-from millicent.kit.kernels import Int32s, Int64s, UInt8s, UInt64s, inlined, kernel
+from millicent.kit.kernels import Int32s, Int64s, UInt8s, UInt64s
 from millicent.network.diameter.kernel.decode import RESENT, hashed_number
 from millicent.network.diameter.kernel.layout import ABSENT, UNIT_KINDS
 from millicent.network.kernel.copying import copy_bytes
+from millicent.rating.kernel.splice import spliced, uncounted
 
 INITIAL, UPDATE, TERMINATION, EVENT = 1, 2, 3, 4
 REASON_HOLDING_TIME, REASON_FINAL = 1, 2
@@ -21,7 +22,7 @@ _TOTAL, _INPUT, _OUTPUT = 1, 2, 3
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-@inlined
+@spliced
 def _place_of(keys: UInt64s, wanted: np.uint64) -> int:
     """Where a key stands in an open table, or -1; 0 is no key. The table is never full."""
     mask = keys.shape[0] - 1
@@ -33,7 +34,7 @@ def _place_of(keys: UInt64s, wanted: np.uint64) -> int:
     return ABSENT
 
 
-@kernel
+@uncounted
 def put_key(keys: UInt64s, wanted: np.uint64) -> int:
     """The place of a key, taken now when it was not there."""
     mask = keys.shape[0] - 1
@@ -44,7 +45,7 @@ def put_key(keys: UInt64s, wanted: np.uint64) -> int:
     return place
 
 
-@kernel
+@uncounted
 def number_rows(
     messages: np.ndarray,  # [n] MESSAGE, its rows are written
     units: np.ndarray,  # [k] UNITS, their numbers are written
@@ -82,13 +83,13 @@ def number_rows(
     return rows, octets, strange, strangers
 
 
-@inlined
+@spliced
 def is_terminating(message: np.void) -> bool:
     kind = message["message_type"]
     return message["role"] == TERMINATING_ROLE or kind in (DELIVERY, DELIVERY_REPORT)
 
 
-@inlined
+@spliced
 def _verb_of(message: np.void) -> int:
     if message["type"] != EVENT:
         return _UNITS
@@ -100,7 +101,7 @@ def _verb_of(message: np.void) -> int:
     return _CHECK if action == 2 else _ENQUIRE
 
 
-@inlined
+@spliced
 def _say_units(row: np.void, one: np.void) -> None:
     """Quantities and what is asked; octets up and down are also a total."""
     row["group"] = one["group"] if one["group"] >= 0 else 0
@@ -119,7 +120,7 @@ def _say_units(row: np.void, one: np.void) -> None:
         row["used_after"][_TOTAL] = max(after_input, 0) + max(after_output, 0)
 
 
-@kernel
+@uncounted
 def write_rows(
     buffer: UInt8s,
     messages: np.ndarray,  # [n] MESSAGE
@@ -176,7 +177,7 @@ def write_rows(
     return written
 
 
-@inlined
+@spliced
 def _apart(message: np.void, one: np.void) -> np.uint64:
     """Tells the events of one Session-Id apart: each is remembered by a key of its own."""
     by_group = hashed_number(one["group"] + 1, _GOLDEN)

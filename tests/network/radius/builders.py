@@ -142,7 +142,7 @@ def a_door(*, port=None, book=None, **client):
     try:
         yield Running(door=door, port=port, loop=loop)
     finally:
-        run(door.close())
+        run(door.stop())
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()

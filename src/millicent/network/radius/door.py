@@ -22,7 +22,7 @@ _THREADS: Final = 4  # read tables and make slow hashes
 
 
 class RadiusDoor:
-    """Made, opened and closed on one event loop.
+    """Made, opened and stopped on one event loop.
 
     Several processes may open the same ports with `shared`; one of them `hears_notices`. An access server keeps its
     source port, and so its worker.
@@ -89,7 +89,7 @@ class RadiusDoor:
         self._accounting.start()
         self._authentication.start()
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Answer what was taken, and let go of the ports."""
         await self._authentication.stop()
         await self._accounting.stop()

@@ -1,0 +1,52 @@
+"""Starts the RADIUS door of a tenant from what it declared: in the shard's process, or in workers beside it."""
+
+import asyncio
+import os
+from pathlib import Path
+from uuid import UUID
+
+from django.db import connections
+
+from millicent.charging.credentials import credential_key
+from millicent.charging.server.doors import DoorRoom
+from millicent.charging.services.declare_services import service_map
+from millicent.charging.types_map import ServiceMap
+from millicent.kit.tenancy import tenant_scope
+from millicent.network.radius.clients import RadiusSettings
+from millicent.network.radius.declaring import read_radius_settings
+from millicent.network.radius.door import RadiusDoor
+from millicent.network.radius.stored_access import StoredAccess
+
+
+def declared_radius(home: Path, *, tenant: str) -> RadiusSettings | None:
+    """What HOME/doors/TENANT/radius.yaml declares; None where it is not there. Raises BadInput with the line."""
+    path = home / "doors" / tenant / "radius.yaml"
+    if not path.exists():
+        return None
+    return read_radius_settings(path.read_text(encoding="utf-8"), environment=os.environ, where=str(path))
+
+
+async def start_radius(room: DoorRoom, *, shared: bool = False, hears_notices: bool = True) -> RadiusDoor | None:
+    """Open the declared door; None where none is declared. With `shared` other workers may open it too."""
+    settings = declared_radius(room.home, tenant=room.tenant)
+    if settings is None:
+        return None
+    door = RadiusDoor(
+        port=room.port,
+        settings=settings,
+        services=await asyncio.to_thread(_services, room.tenant_id),
+        book=StoredAccess(tenant_id=room.tenant_id, profiles=settings.profiles),
+        sealing_key=credential_key(room.home),
+        shared=shared,
+        hears_notices=hears_notices,
+    )
+    await door.open()
+    return door
+
+
+def _services(tenant_id: UUID) -> ServiceMap:
+    try:
+        with tenant_scope(tenant_id):
+            return service_map()
+    finally:
+        connections.close_all()

@@ -29,7 +29,7 @@ class Verb(IntEnum):
     OPEN = 1  # begin a session (CCR-Initial, Accounting-Start, authorise); `text` is its Session-Id
     UNITS = 2  # report usage of one rating group and/or ask for the next slice of it
     END = 3  # close what is still open of a session and the session (CCR-Termination, Stop)
-    CLOSE = 4  # we close it: swept, aborted, its peer restarted; what was reserved goes back
+    CLOSE = 4  # we close it: swept, aborted, its peer restarted; key 0, 0: every session of `peer`; holds go back
     # one-time
     DEBIT = 10  # immediate event charging: direct debiting
     REFUND = 11  # give back what an earlier DEBIT of `reference` took, or `amount`
@@ -139,6 +139,7 @@ class NameKind(StrEnum):
     PEER = "peer"  # Origin-Host, NAS address, application
     CURRENCY = "currency"
     POOL = "pool"
+    COUNTER = "counter"  # "counter\x1fscope" of an accumulated tier: the shard's own
     CAUSE = "cause"  # why a balance was changed, in the operator's words: "voucher", "card", "goodwill"
 
 
@@ -178,6 +179,8 @@ COMMAND = np.dtype(
         ("scope", "i1"),  # GRANT: 0 subscription, 1 account, 2 pool
         ("text_offset", "u4"),  # in the bytes of the submission: Session-Id, note
         ("text_length", "u2"),
+        ("reference_high", "u8"),  # REFUND: key of the event whose taking is given back; 0, 0: `amount` is
+        ("reference_low", "u8"),
     ],
     align=True,
 )

@@ -43,9 +43,14 @@ def inlined(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answ
     return compiled(function)
 
 
-def compiled(function: Callable[Parameters, Answer], **options: Any) -> Callable[Parameters, Answer]:
-    """Compile and keep on disk, with further options of numba for a loop that says why it needs them."""
-    with _own_cache(function) as folder:
+def compiled(
+    function: Callable[Parameters, Answer], *, beside: tuple[Path, ...] = (), **options: Any
+) -> Callable[Parameters, Answer]:
+    """Compile and keep on disk, with further options of numba for a loop that says why it needs them.
+
+    `beside` are other kernel folders whose leaves are spliced into it.
+    """
+    with _own_cache(function, beside) as folder:
         made: Any = numba.njit(cache=folder is not None, nogil=True, boundscheck=False, **options)(function)
     if folder is not None and hasattr(made, "compile"):  # a plain function when the JIT is off
         made.compile = _one_process_compiles(made.compile, folder / f"{function.__module__}.{function.__name__}.lock")
@@ -69,7 +74,7 @@ def _one_process_compiles(compile_here: Callable[[Any], Any], lock_path: Path) -
 
 
 @contextmanager
-def _own_cache(function: Callable[..., Any]) -> Iterator[Path | None]:
+def _own_cache(function: Callable[..., Any], beside: tuple[Path, ...]) -> Iterator[Path | None]:
     """Cache the function in a folder named by the content of everything that is compiled into it.
 
     numba looks at a function's own file only. After a change in a leaf or a layout of arrays in another file it would
@@ -79,7 +84,7 @@ def _own_cache(function: Callable[..., Any]) -> Iterator[Path | None]:
     settings: Any = numba.config
     chosen = settings.CACHE_DIR
     sources = Path(inspect.getfile(function)).parent
-    folder = Path(chosen or sources / "__pycache__") / sources_digest(sources)
+    folder = Path(chosen or sources / "__pycache__") / "-".join(map(sources_digest, (sources, *beside)))
     settings.CACHE_DIR = str(folder)
     try:
         yield folder if _writable(folder) else None

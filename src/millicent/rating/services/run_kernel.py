@@ -69,7 +69,7 @@ def no_state() -> State:
 Arrays = TypeVar("Arrays", bound=tuple[Any, ...])
 
 
-def _plain(arrays: Arrays) -> Arrays:
+def plain(arrays: Arrays) -> Arrays:
     """Arrays that the compiled loop takes as they are: a read-only one would make the compiler build the loop again."""
     return type(arrays)(*(np.require(each, requirements=("C", "W")) for each in arrays))
 
@@ -85,7 +85,7 @@ def run_kernel(
 ) -> Answers:
     """Price the charges of `order` in that order; returns the answers, with room made for more draws when needed."""
     selection = program.selector.arrays()
-    charges, state = _plain(charges), _plain(state)
+    charges, state = plain(charges), plain(state)
     scratch = scratch_for(program, state)
     place = 0
     while True:

@@ -34,6 +34,7 @@ COMMANDS = {
     "quote": ("quote", "Say what one usage would cost."),
     "explain": ("explain", "Say why a charge is what it is, step by step."),
     "bill": ("bill", "Rehearse, release and show bills."),
+    "charging": ("charging", "Serve, watch and verify the charging shard: live balances and sessions."),
     "ledger": ("ledger", "Trial balance, entries, and proof of the hash chain."),
     "assurance": ("assurance", "Follow every record and every cent through the stages."),
     "bench": ("bench", "Measure rating, mediation and billing on this machine."),

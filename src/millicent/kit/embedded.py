@@ -115,6 +115,14 @@ def use_server(cluster_folder: Path) -> EmbeddedServer:
     return server
 
 
+def revive_servers() -> None:
+    """Start again every server that this process uses and that was killed. For what must go on without a restart."""
+    for cluster_folder, use in list(_uses.items()):
+        with _start_and_stop_lock(cluster_folder):
+            if use.process_id == os.getpid() and not _is_running(cluster_folder):
+                _start(use.server)
+
+
 def leave_servers() -> None:
     """Stop being a user of any server; stop those that nobody else uses. Runs by itself when the process ends."""
     for cluster_folder, use in list(_uses.items()):

@@ -18,6 +18,7 @@ from millicent.charging.types import (
 
 ACCOUNT = np.dtype([("account_id", "i8"), ("balance", "i8"), ("told_ms", "i8")])
 STORED = np.dtype([("key_high", "u8"), ("key_low", "u8"), ("answer", "i8")])
+TEXT = np.dtype([("length", "u4"), ("text", "u1", (20,))])
 RING = 64
 
 
@@ -29,12 +30,15 @@ class FakeShard:
         self.stored = np.zeros(RING, STORED)
         self.meta = np.zeros(1, np.dtype([("now_ms", "i8")]))
         self.ring = np.zeros(1, np.dtype([("next", "i8")]))
+        self.session_text = np.zeros(8, TEXT)
+        self.session_text["length"][7], self.session_text["text"][7, :9] = 9, list(b"session 7")
         self.texts: dict[tuple[str, str], int] = {}
         self.fresh: list[tuple[str, int, str]] = []
         self.fails_on = -1
 
     def tables(self):
-        return {"meta": self.meta, "account": self.accounts, "stored": self.stored, "ring": self.ring}
+        return {"meta": self.meta, "account": self.accounts, "stored": self.stored, "ring": self.ring,
+                "session_text": self.session_text}  # fmt: skip
 
     def number_of(self, kind: NameKind, text: str) -> int:
         if (kind, text) not in self.texts:
@@ -42,9 +46,6 @@ class FakeShard:
             self.texts[kind, text] = number
             self.fresh.append((str(kind), number, text))
         return self.texts[kind, text]
-
-    def session_text(self, session: int) -> str:
-        return f"session {session}"
 
     def apply(self, commands, texts) -> Batch:
         touched = {"meta": set(), "account": set(), "stored": set(), "ring": set()}

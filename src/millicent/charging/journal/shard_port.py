@@ -26,7 +26,3 @@ class JournalledShard(Protocol):
     def number_of(self, kind: NameKind, text: str) -> int:
         """The number of a text; a new one is part of the next batch."""
         ...
-
-    def session_text(self, session: int) -> str:
-        """The Session-Id of an open, or in this batch closed, session's row."""
-        ...

@@ -4,8 +4,9 @@ A batch, a layout and a name never change. A batch leaves the journal only when 
 reader has passed it. Layouts and names never leave.
 """
 
-import millicent.kit.tenancy
 from django.db import migrations, models
+
+import millicent.kit.tenancy
 
 GUARDS = """
 ALTER TABLE charging_journal ALTER COLUMN payload SET STORAGE EXTERNAL;

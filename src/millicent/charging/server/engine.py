@@ -16,6 +16,7 @@ import structlog
 from millicent.charging.journal.errors import ShardBusy, ShardStopped
 from millicent.charging.journal.shard_port import JournalledShard
 from millicent.charging.server.clock import SteadyClock, stamp
+from millicent.charging.server.looking import session_texts
 from millicent.charging.types import COMMAND, Batch, Door, NameKind, RowImages, Rows, Verb
 from millicent.charging.types import commands as empty_commands
 from millicent.kit.errors import Defect, MillicentError
@@ -248,7 +249,7 @@ class ChargingEngine:
 
     def _session_texts(self, notices: Rows) -> Sequence[str]:
         """Now, not at the commit: by then a row may belong to another session."""
-        return [self.shard.session_text(int(session)) if session >= 0 else "" for session in notices["session"]]
+        return session_texts(self.shard.tables(), notices["session"]) if len(notices) else ()
 
     def durable(self, sequence: int) -> None:
         """The writer's word that a batch is on disk: its answers leave."""

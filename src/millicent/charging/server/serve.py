@@ -1,7 +1,7 @@
 """The charging process from its start to its end: the shard, its socket, its doors, and its chores."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from millicent.charging.server.engine import Limits
 from millicent.charging.server.opening import OpenShard, ShardPlace, open_shard
 from millicent.charging.server.snapshotting import take_snapshot
 from millicent.charging.server.sockets import Look, ShardSocket
-from millicent.charging.types import ChargingPort
+from millicent.charging.types import Batch, ChargingPort
 from millicent.kit import metrics
 from millicent.kit.errors import MillicentError
 
@@ -33,6 +33,7 @@ class ServePlan:
     room: Callable[[ChargingPort], DoorRoom]
     doors: Mapping[str, StartDoor] = field(default_factory=dict)
     looks: Callable[[OpenShard], Mapping[str, Look]] = lambda opened: {}
+    on_applied: Sequence[Callable[[int, Batch], None]] = ()  # hears every batch, in the loop
     chores: Mapping[Chore, int] = field(default_factory=dict)  # seconds from one to the next
     limits: Limits | None = None
     snapshot_seconds: int = SNAPSHOT_SECONDS
@@ -46,13 +47,18 @@ async def serve_shard(
     stop: asyncio.Event,
     lease: Lease | None = None,
     restored: Restored | None = None,
+    on_restored: Callable[[], None] = lambda: None,
     on_ready: Callable[[OpenShard], None] = lambda opened: None,
 ) -> None:
     """Serve until `stop`, or until the shard ends by itself: then its error is raised.
 
-    The last snapshot is taken at a graceful stop, so the next start replays nothing.
+    `on_restored` runs in a thread before the first batch. The last snapshot is taken at a graceful stop, so the next
+    start replays nothing.
     """
     async with open_shard(shard, place=plan.place, lease=lease, restored=restored, limits=plan.limits) as opened:
+        opened.engine.on_applied.extend(plan.on_applied)
+        await asyncio.to_thread(on_restored)
+        await opened.engine.settled()  # the first batch builds indexes and compiled loops; nobody waits for it yet
         async with AsyncExitStack() as stack:
             await _start_faces(stack, opened, plan)
             on_ready(opened)

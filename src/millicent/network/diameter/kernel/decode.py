@@ -529,6 +529,12 @@ def _walk(
                     return count
             elif slot == slots.MULTIPLE_SERVICES_INDICATOR:
                 message["several"] = signed_word_at(buffer, body)
+            elif slot == slots.REFUND_INFORMATION:
+                if whole == ABSENT:
+                    whole = count
+                    _new_units(units, count, row, ABSENT, ABSENT)
+                    count += 1
+                units[whole]["refund_at"], units[whole]["refund_length"] = body, content
         elif place == SERVICE_OF:
             if slot == slots.RATING_GROUP:
                 units[service]["group"] = word_at(buffer, body)

@@ -18,18 +18,19 @@ from millicent.network.diameter.kernel.decode import (
     three_at,
     word_at,
 )
-from millicent.network.diameter.kernel.rows import EVENT, INITIAL, TERMINATION
+from millicent.network.diameter.kernel.rows import EVENT, INITIAL, REFUND_OCTETS, TERMINATION, key_apart
 from millicent.network.kernel.copying import copy_bytes
 from millicent.rating.kernel.splice import spliced, uncounted
 
 SUCCESS = 2001
 PER_MESSAGE, PER_UNITS = 640, 384  # octets at most, beside Session-Id, Proxy-Info and the given blocks
-CHECK_BALANCE, PRICE_ENQUIRY = 2, 3
+DIRECT_DEBITING, CHECK_BALANCE, PRICE_ENQUIRY = 0, 2, 3
 LONGEST_SERVICES = 16  # Service-Identifiers of one MSCC that are said again
 _DONE, _INSUFFICIENT, _NOT_SERVED = int(Result.DONE), int(Result.INSUFFICIENT), int(Result.NOT_SERVED)
 _NO_FINAL = int(FinalAction.NONE)
 _SECONDS, _TOTAL, _OUTPUT, _UNITS, _MONEY = 0, 1, 3, 4, 5
 _NANO_EXPONENT = -9
+_HALF, _LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 UInt32s = NDArray[np.uint32]
@@ -175,8 +176,8 @@ def _final(out: Out, at: int, answer: np.void, policy: int, finals: UInt8s, offs
 
 @spliced
 def _service(
-    out: Out, at: int, buffer: UInt8s, one: np.void, answer: np.void, results: Int64s, currencies: Int64s,
-    finals: UInt8s, offsets: Int64s
+    out: Out, at: int, buffer: UInt8s, message: np.void, one: np.void, answer: np.void, results: Int64s,
+    currencies: Int64s, finals: UInt8s, offsets: Int64s,
 ) -> int:  # fmt: skip
     """One Multiple-Services-Credit-Control; it says again which group and services it is about."""
     begun = at
@@ -197,7 +198,23 @@ def _service(
     at = _final(out, at, answer, one["policy"], finals, offsets)
     if answer["granted_units"] > 0:
         at = _limits(out, at, answer)
+    if _is_refundable(message, answer):
+        at = _refund(out, at, message, one)
     return _closed(out, begun, at)
+
+
+@spliced
+def _is_refundable(message: np.void, answer: np.void) -> bool:
+    return message["type"] == EVENT and message["action"] == DIRECT_DEBITING and answer["result"] == _DONE
+
+
+@spliced
+def _refund(out: Out, at: int, message: np.void, one: np.void) -> int:
+    """Refund-Information (TS 32.299 clause 7.2.184): the key of the event, by which a refund will name it."""
+    at = _head(out, at, slots.REFUND_INFORMATION, REFUND_OCTETS)
+    high, low = message["key_high"], message["key_low"] ^ key_apart(message, one)
+    at = _word(out, _word(out, at, int(high >> _HALF)), int(high & _LOWER))
+    return _word(out, _word(out, at, int(low >> _HALF)), int(low & _LOWER))
 
 
 @spliced
@@ -268,7 +285,7 @@ def encode(
             answer = answers[message["first_row"] + opened + place]
             if one["mscc_at"] >= 0:
                 if kind != TERMINATION or answer["result"] != _DONE:
-                    at = _service(out, at, buffer, one, answer, results, currencies, finals, offsets)
+                    at = _service(out, at, buffer, message, one, answer, results, currencies, finals, offsets)
             elif kind != TERMINATION:
                 if answer["granted_units"] > 0:
                     at = _granted(out, at, answer, currencies)
@@ -277,6 +294,8 @@ def encode(
                 at = _final(out, at, answer, one["policy"], finals, offsets)
                 if answer["granted_units"] > 0:
                     at = _limits(out, at, answer)
+                if _is_refundable(message, answer):
+                    at = _refund(out, at, message, one)
         if kind == EVENT and message["action"] == PRICE_ENQUIRY and result == _DONE:
             at = _cost(out, at, message, answers, currencies)
         if checked:

@@ -18,7 +18,8 @@ _OPEN, _UNITS, _END = int(Verb.OPEN), int(Verb.UNITS), int(Verb.END)
 _DEBIT, _REFUND, _CHECK, _ENQUIRE = int(Verb.DEBIT), int(Verb.REFUND), int(Verb.CHECK), int(Verb.ENQUIRE)
 _RESENT, _FINAL, _ASKED, _TERMINATING = int(Flag.RESENT), int(Flag.FINAL), int(Flag.ASKED), int(Flag.TERMINATING)
 _HANDED_OVER = int(Flag.HANDED_OVER)
-_TOTAL, _INPUT, _OUTPUT = 1, 2, 3
+_TOTAL, _INPUT, _OUTPUT, _MONEY = 1, 2, 3, 5
+REFUND_OCTETS = 16
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -169,7 +170,9 @@ def write_rows(
                 if kind == TERMINATION or one["reason"] == REASON_FINAL or one["reason"] == REASON_HOLDING_TIME:
                     row["flags"] |= _FINAL
                 if kind == EVENT:
-                    row["key_low"] ^= _apart(message, one)
+                    row["key_low"] ^= key_apart(message, one)
+                if verb == _REFUND:
+                    _say_refund(buffer, row, one)
         if kind == INITIAL or (kind == UPDATE and take_over):
             copy_bytes(texts, written, buffer, message["session_at"], message["session_length"])
             commands[first]["text_offset"], commands[first]["text_length"] = written, message["session_length"]
@@ -178,7 +181,25 @@ def write_rows(
 
 
 @spliced
-def _apart(message: np.void, one: np.void) -> np.uint64:
+def _long_word(buffer: UInt8s, at: int) -> np.uint64:
+    value = np.uint64(0)
+    for place in range(at, at + 8):
+        value = value << np.uint64(8) | np.uint64(buffer[place])
+    return value
+
+
+@spliced
+def _say_refund(buffer: UInt8s, row: np.void, one: np.void) -> None:
+    """Which event is given back: Refund-Information is the key that we told when it was debited; else an amount."""
+    if one["refund_length"] == REFUND_OCTETS:
+        row["reference_high"] = _long_word(buffer, one["refund_at"])
+        row["reference_low"] = _long_word(buffer, one["refund_at"] + 8)
+    elif one["asked"][_MONEY] > 0:
+        row["amount"] = one["asked"][_MONEY]
+
+
+@spliced
+def key_apart(message: np.void, one: np.void) -> np.uint64:
     """Tells the events of one Session-Id apart: each is remembered by a key of its own."""
     by_group = hashed_number(one["group"] + 1, _GOLDEN)
     return hashed_number(message["number"], hashed_number(one["service_id"] + 1, by_group))

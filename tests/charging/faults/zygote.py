@@ -57,7 +57,7 @@ def child(asked):
         else:
             asyncio.run(serve(asked, shard))
     except MillicentError as error:
-        print(json.dumps({"ended": error.code}), file=sys.stderr, flush=True)
+        (Path(asked["folder"]) / f"ended-{os.getpid()}").write_text(error.code)
         os._exit(error.exit_status)
     os._exit(0)
 

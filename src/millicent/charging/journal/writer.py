@@ -43,6 +43,7 @@ class JournalWriter:
     ) -> None:
         self.lease = lease
         self.silent_since_ns = 0  # monotonic; 0 while PostgreSQL answers
+        self._asked_at_ns = 0  # monotonic; 0 while it is asked nothing
         self._store = store
         self._on_durable = on_durable
         self._on_end = on_end
@@ -59,8 +60,9 @@ class JournalWriter:
 
     @property
     def silent_ms(self) -> int:
-        """How long PostgreSQL has not answered; 0 while it does."""
-        return (time.monotonic_ns() - self.silent_since_ns) // _NS_PER_MS if self.silent_since_ns else 0
+        """How long PostgreSQL has not answered what it was asked; 0 while nothing is asked."""
+        asked_ns = self.silent_since_ns or self._asked_at_ns
+        return (time.monotonic_ns() - asked_ns) // _NS_PER_MS if asked_ns else 0
 
     def put(self, sequence: int, batch: Batch) -> None:
         """Hand over a batch. It belongs to the writer from now on: nobody changes its arrays."""
@@ -120,6 +122,7 @@ class JournalWriter:
     def _until_done(self, work: Callable[[Connection], None]) -> None:
         """Do it, however long PostgreSQL is away; other errors are ours and end the thread."""
         pause_ms = _FIRST_PAUSE_MS
+        self._asked_at_ns = time.monotonic_ns()
         while not self._leave.is_set():
             try:
                 work(self._live_connection())
@@ -132,7 +135,7 @@ class JournalWriter:
                 self._leave.wait(timedelta(milliseconds=pause_ms).total_seconds())
                 pause_ms = min(2 * pause_ms, _LONGEST_PAUSE_MS)
             else:
-                self.silent_since_ns = 0
+                self.silent_since_ns = self._asked_at_ns = 0
                 return
 
     def _live_connection(self) -> Connection:

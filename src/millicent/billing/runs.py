@@ -8,7 +8,7 @@ from uuid import UUID
 import polars as pl
 
 from millicent.billing.rules.allowances import Bucket
-from millicent.billing.rules.bill import ComputedBill
+from millicent.billing.rules.computed import ComputedBill
 from millicent.billing.rules.cycles import CycleSpan
 from millicent.ledger.types import Posting
 

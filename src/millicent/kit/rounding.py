@@ -19,7 +19,7 @@ def divide_rounded(numerator: int, denominator: int, mode: RoundingMode) -> int:
     if denominator <= 0:
         raise ValueError("the denominator must be positive")
     quotient, rest = divmod(abs(numerator), denominator)
-    if _rounds_away(quotient=quotient, rest=rest, denominator=denominator, mode=mode):
+    if rest and _rounds_away(quotient=quotient, rest=rest, denominator=denominator, mode=mode):
         quotient += 1
     return -quotient if numerator < 0 else quotient
 

@@ -1,7 +1,7 @@
 """Included units: what is granted in a cycle, what is carried over from the one before."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from millicent.billing.rules.charges import OPEN_END_MS
 from millicent.billing.rules.context import BillContext, HeldSubscription
@@ -14,8 +14,7 @@ from millicent.kit.clock import MS_PER_DAY
 UNLIMITED_UNITS = 2**62
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bucket:
+class Bucket(NamedTuple):
     """One grant of an allowance and what is left of it. `pool` already carries its payer: pools never meet."""
 
     allowance: str  # "offering/allowance"
@@ -118,7 +117,7 @@ def carried_over(context: BillContext, *, closing: list[Bucket], ended: CycleSpa
         rollover = allowance.rollover if allowance else None
         if rollover is not None and (rollover.cycles == 0 or bucket.rolled < rollover.cycles):
             cap = bucket.remaining if rollover.cap_units is None else min(bucket.remaining, rollover.cap_units)
-            kept.append(replace(bucket, remaining=cap, valid_until_ms=following.until_ms, rolled=bucket.rolled + 1))
+            kept.append(bucket._replace(remaining=cap, valid_until_ms=following.until_ms, rolled=bucket.rolled + 1))
     return kept
 
 

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from millicent.catalog.types import ChargeKind, LocalizedText
 
 OPEN_END_MS = 2**63 - 1
 NOBODY = 0  # subscription id of a charge that belongs to the account itself
+_NOTHING_MORE: Mapping[str, object] = {}
 
 
 class ChargeKey(NamedTuple):
@@ -42,11 +42,11 @@ class Part(NamedTuple):
     amount_nanos: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
+class Charge(NamedTuple):
     """One amount under one key. `covers_until_ms` is the end of the price's period: later facts may still change it.
 
     `revision` counts the bill lines that hold this key already; `service_cycle_until_ms` ends its service cycle.
+    A named tuple, as its key is: a run makes a dozen for each payer, and writes them down column by column.
     """
 
     key: ChargeKey
@@ -61,5 +61,5 @@ class Charge:
     bucket_units: int = 0
     unit: str = ""
     parts: tuple[Part, ...] = ()
-    explanation: Mapping[str, object] = field(default_factory=dict)
+    explanation: Mapping[str, object] = _NOTHING_MORE
     revision: int = 0

@@ -1,7 +1,6 @@
 """What this bill charges: what should have been charged by now, less what earlier bills charged under the same key."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from itertools import pairwise
 
 from millicent.billing.rules.charges import Charge, ChargeKey, Part
@@ -12,8 +11,7 @@ def charged_before(issued: Iterable[Charge]) -> dict[ChargeKey, Charge]:
     sums: dict[ChargeKey, Charge] = {}
     for charge in issued:
         before = sums.get(charge.key)
-        sums[charge.key] = replace(
-            charge,
+        sums[charge.key] = charge._replace(
             amount_nanos=charge.amount_nanos + (before.amount_nanos if before else 0),
             event_count=charge.event_count + (before.event_count if before else 0),
             charged_units=charge.charged_units + (before.charged_units if before else 0),
@@ -35,7 +33,7 @@ def differences(*, should: Mapping[ChargeKey, Charge], before: Mapping[ChargeKey
             found.append(_difference(charge, old))
     for key, old in before.items():
         if key not in should and (old.amount_nanos or old.event_count):
-            gone = replace(old, amount_nanos=0, event_count=0, charged_units=0, bucket_units=0, parts=())
+            gone = old._replace(amount_nanos=0, event_count=0, charged_units=0, bucket_units=0, parts=())
             found.append(_difference(gone, old))
     return found
 
@@ -53,8 +51,7 @@ def _difference(charge: Charge, old: Charge) -> Charge:
     """What is still to be charged or credited, with the time in which the two answers differ."""
     from_ms, until_ms = _changed_time(charge, old)
     amount_nanos = charge.amount_nanos - old.amount_nanos
-    return replace(
-        charge,
+    return charge._replace(
         period_from_ms=from_ms,
         period_until_ms=until_ms,
         amount_nanos=amount_nanos,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from millicent.billing.types import Bill, BillLine
+from millicent.billing.rules.computed import ComputedBill
 from millicent.catalog.types import ChargeKind
 from millicent.ledger.types import Posting
 
@@ -11,7 +11,7 @@ DEFERRED = "liability:deferred"
 TAX = "liability:tax"
 
 
-def bill_postings(bill: Bill, *, ledger_codes: Mapping[str, str]) -> tuple[Posting, ...]:
+def bill_postings(bill: ComputedBill, *, ledger_codes: Mapping[str, str]) -> tuple[Posting, ...]:
     """Postings of one bill, summed by ledger account and sorted; none when nothing is owed.
 
     What is billed in advance goes to `liability:deferred:<code>` and is recognised day by day. They add up to zero
@@ -19,9 +19,11 @@ def bill_postings(bill: Bill, *, ledger_codes: Mapping[str, str]) -> tuple[Posti
     """
     sums: dict[str, int] = {}
     for line in bill.lines:
-        path = revenue_account(line, ledger_codes=ledger_codes)
-        if line.in_advance:
-            path = deferred_account(line.ledger_code)
+        ledger_code = line.charge.key.ledger_code
+        if line.charge.key.in_advance:
+            path = deferred_account(ledger_code)
+        else:
+            path = revenue_account(ledger_code, kind=line.kind, ledger_codes=ledger_codes)
         sums[path] = sums.get(path, 0) - line.net_nanos
     for tax in bill.taxes:
         path = f"{TAX}:{tax.tax}"
@@ -48,10 +50,10 @@ def deferred_account(ledger_code: str) -> str:
     return f"{DEFERRED}:{ledger_code}"
 
 
-def revenue_account(line: BillLine, *, ledger_codes: Mapping[str, str]) -> str:
-    """The account the catalogue gives to the line's ledger code; without one, that of the line's kind."""
-    given = ledger_codes.get(line.ledger_code)
-    return given if given is not None else default_revenue_account(line.kind)
+def revenue_account(ledger_code: str, *, kind: ChargeKind, ledger_codes: Mapping[str, str]) -> str:
+    """The account the catalogue gives to a line's ledger code; without one, that of the line's kind."""
+    given = ledger_codes.get(ledger_code)
+    return given if given is not None else default_revenue_account(kind)
 
 
 def default_revenue_account(kind: ChargeKind) -> str:

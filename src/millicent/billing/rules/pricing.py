@@ -1,7 +1,8 @@
 """What rating is told about many payers at once, and its answer as charges: columns in, columns out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
@@ -93,21 +94,48 @@ def closing_buckets(buckets: Sequence[Bucket], *, grants: pl.DataFrame) -> list[
     """The same buckets with what pricing left of them."""
     left = dict(zip(grants["bucket_id"].to_list(), grants["remaining"].to_list(), strict=True))
     return [
-        bucket if left[place] == bucket.remaining else replace(bucket, remaining=left[place])
+        bucket if left[place] == bucket.remaining else bucket._replace(remaining=left[place])
         for place, bucket in enumerate(buckets)
     ]
+
+
+class PricedSum(NamedTuple):
+    """A row of `UsageSums.priced`: what one line of usage says."""
+
+    billing_account_id: int
+    subscription_id: int
+    service: str
+    zone: str
+    tariff: str
+    rule: str
+    currency: str
+    amount_nanos: int
+    charged_units: int
+    bucket_units: int
+    event_count: int
+
+
+class UnpricedSum(NamedTuple):
+    """A row of `UsageSums.unpriced`."""
+
+    billing_account_id: int
+    subscription_id: int
+    service: str
+    reason: int
+    event_count: int
+    first_at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageSums:
     """Priced usage summed by what one bill line says, and what could not be priced, by reason."""
 
-    priced: pl.DataFrame
-    unpriced: pl.DataFrame
+    priced: list[PricedSum]
+    unpriced: list[UnpricedSum]
 
 
 def sum_usage(rated: pl.DataFrame) -> UsageSums:
-    """Retail legs only. Both frames are in a fixed order, so that the same facts give the same bytes."""
+    """Retail legs only. Both are in a fixed order, so that the same facts give the same bytes."""
     retail = rated.filter(pl.col("leg") == int(Leg.RETAIL))
     good = pl.col("reason") == int(Reason.PRICED)
     priced = (
@@ -127,7 +155,10 @@ def sum_usage(rated: pl.DataFrame) -> UsageSums:
         .agg(pl.len().cast(pl.Int64).alias("event_count"), pl.col("occurred_at_ms").min().alias("first_at_ms"))
         .sort("billing_account_id", "subscription_id", "service", "reason")
     )
-    return UsageSums(priced=priced, unpriced=unpriced)
+    return UsageSums(
+        priced=[PricedSum._make(row) for row in priced.select(PricedSum._fields).iter_rows()],
+        unpriced=[UnpricedSum._make(row) for row in unpriced.select(UnpricedSum._fields).iter_rows()],
+    )
 
 
 class UsageTexts:
@@ -163,73 +194,75 @@ def _zone_names(context: BillContext, *, zone: str, at_ms: int) -> Mapping[str, 
 
 
 def usage_charges(
-    rows: Sequence[Mapping[str, object]], *, context: BillContext, cycle: CycleSpan, texts: UsageTexts
+    rows: Sequence[PricedSum], *, context: BillContext, cycle: CycleSpan, texts: UsageTexts
 ) -> dict[ChargeKey, Charge]:
-    """One charge for each row of `UsageSums.priced` of one payer: rounded to the minor unit here, once."""
+    """One charge for each sum of one payer: rounded to the minor unit here, once."""
     held_by_id = {held.facts.subscription_id: held for held in context.subscriptions}
+    sold: dict[tuple[int, str], _SoldAs] = {}
     charges: dict[ChargeKey, Charge] = {}
     for row in rows:
-        charge = _usage_charge(
-            row, held=held_by_id[_int(row["subscription_id"])], context=context, cycle=cycle, texts=texts
-        )
+        whose = (row.subscription_id, row.tariff)
+        if whose not in sold:
+            sold[whose] = _sold_as(held_by_id[row.subscription_id], tariff=row.tariff, context=context, cycle=cycle)
+        charge = _usage_charge(row, sold=sold[whose], context=context, cycle=cycle, texts=texts)
         charges[charge.key] = charge
     return charges
 
 
+class _SoldAs(NamedTuple):
+    """The offering whose tariff priced a usage, and what it says of tax and ledger."""
+
+    billing_account_id: int
+    offering: str
+    tax_category: str
+    ledger_code: str
+
+
 def _usage_charge(
-    row: Mapping[str, object], *, held: HeldSubscription, context: BillContext, cycle: CycleSpan, texts: UsageTexts
+    row: PricedSum, *, sold: _SoldAs, context: BillContext, cycle: CycleSpan, texts: UsageTexts
 ) -> Charge:
-    currency, service, zone = str(row["currency"]), str(row["service"]), str(row["zone"])
-    offering, tax_category, ledger_code = _offering_of(held, tariff=str(row["tariff"]), context=context, cycle=cycle)
-    names, unit = texts.of(context, service=service, zone=zone, at_ms=cycle.from_ms)
-    exact_nanos = _int(row["amount_nanos"])
+    names, unit = texts.of(context, service=row.service, zone=row.zone, at_ms=cycle.from_ms)
     return Charge(
         key=ChargeKey(
             service_cycle_from_ms=cycle.from_ms,
             kind=ChargeKind.USAGE,
-            currency=currency,
-            billing_account_id=held.account.billing_account_id,
-            subscription_id=held.facts.subscription_id,
-            offering=offering,
-            price_code=f"{row['tariff']}/{row['rule']}",
-            service=service,
-            zone=zone,
+            currency=row.currency,
+            billing_account_id=sold.billing_account_id,
+            subscription_id=row.subscription_id,
+            offering=sold.offering,
+            price_code=f"{row.tariff}/{row.rule}",
+            service=row.service,
+            zone=row.zone,
             period_from_ms=cycle.from_ms,
-            tax_category=tax_category,
-            ledger_code=ledger_code,
+            tax_category=sold.tax_category,
+            ledger_code=sold.ledger_code,
             in_advance=False,
         ),
         service_cycle_until_ms=cycle.until_ms,
         period_from_ms=cycle.from_ms,
         period_until_ms=cycle.until_ms,
         covers_until_ms=cycle.until_ms,
-        amount_nanos=to_minor_units(exact_nanos, 1, currency),
+        amount_nanos=to_minor_units(row.amount_nanos, 1, row.currency),
         texts=names,
-        event_count=_int(row["event_count"]),
-        charged_units=_int(row["charged_units"]),
-        bucket_units=_int(row["bucket_units"]),
+        event_count=row.event_count,
+        charged_units=row.charged_units,
+        bucket_units=row.bucket_units,
         unit=unit,
-        explanation={"sum_nanos": exact_nanos},
+        explanation={"sum_nanos": row.amount_nanos},
     )
 
 
-def _offering_of(
-    held: HeldSubscription, *, tariff: str, context: BillContext, cycle: CycleSpan
-) -> tuple[str, str, str]:
+def _sold_as(held: HeldSubscription, *, tariff: str, context: BillContext, cycle: CycleSpan) -> _SoldAs:
     """The plan or add-on whose tariff priced it, the latest held in the cycle, with its tax category and ledger code.
 
     Plans are looked at first, as they are when usage is priced.
     """
+    account_id = held.account.billing_account_id
     for run in sorted(held.runs, key=lambda run: (run.add_on, -run.from_ms)):
         if run.from_ms >= cycle.until_ms or run.until_ms <= cycle.from_ms:
             continue
         for release, _, _ in context.releases.within(from_ms=run.from_ms, until_ms=min(run.until_ms, OPEN_END_MS)):
             view = release.offering(run.offering, currency=held.account.currency)
             if view.tariff == tariff:
-                return view.code, view.usage_tax_category, view.usage_ledger_code
-    return "", "standard", "usage"
-
-
-def _int(value: object) -> int:
-    assert isinstance(value, int)
-    return value
+                return _SoldAs(account_id, view.code, view.usage_tax_category, view.usage_ledger_code)
+    return _SoldAs(account_id, "", "standard", "usage")

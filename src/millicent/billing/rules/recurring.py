@@ -1,7 +1,7 @@
 """Recurring charges: for each period of a price, what the time that the service was held is worth."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from millicent.billing.rules.charges import OPEN_END_MS, Charge, ChargeKey, Part
 from millicent.billing.rules.context import BillContext, HeldSubscription, fee_key
@@ -14,15 +14,14 @@ from millicent.customers.types import BillCycle
 from millicent.kit.clock import local_date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stay:
+class _Stay(NamedTuple):
     """A run's share in one period of one price. `full` is the period as the price is meant: longer than `period`
     where a new bill day cut it short."""
 
-    run: HeldRun
     price: RecurringPrice
     period: CycleSpan
     full: CycleSpan
+    run: HeldRun
 
 
 def recurring_charges(context: BillContext) -> dict[ChargeKey, Charge]:
@@ -49,7 +48,7 @@ def _stays(run: HeldRun, *, context: BillContext, held: HeldSubscription) -> Ite
             for period, full in _periods(price, run=run, start_ms=start_ms, until_ms=until_ms, context=context):
                 begins_ms = max(period.from_ms, run.from_ms)
                 if from_ms <= begins_ms and _is_due(price, run=run, period=period, context=context):
-                    yield _Stay(run=run, price=price, period=period, full=full)
+                    yield _Stay(price, period, full, run)
 
 
 def _periods(
@@ -81,26 +80,12 @@ def _is_due(price: RecurringPrice, *, run: HeldRun, period: CycleSpan, context: 
 
 def _charge(stays: list[_Stay], *, context: BillContext, held: HeldSubscription) -> Charge | None:
     """One charge for one price and period, whatever happened within it: exact parts, then one rounding."""
-    price, period, full, run = stays[-1].price, stays[-1].period, stays[-1].full, stays[-1].run
-    months, zone = months_in(price.period), context.zone
-    whole = length_of(period=full, proration=price.proration, zone=zone, months=months)
-    parts, weighted = [], []
-    for stay in stays:
-        for part, last_day in _parts(stay):
-            share = covered(
-                from_ms=part.from_ms,
-                until_ms=part.until_ms,
-                period=full,
-                proration=price.proration,
-                zone=zone,
-                months=months,
-                last_day=last_day and price.bill_termination_day,
-            )
-            parts.append(part)
-            weighted.append(part.quantity * part.amount_nanos * share)
-    if not parts:
+    price, period, full, run = stays[-1]
+    held_parts = [each for stay in stays for each in _parts(stay)]
+    if not held_parts:
         return None
-    total = max(weighted) if price.proration is Proration.NONE else sum(weighted)
+    parts, last_days = zip(*held_parts, strict=True)
+    worth = _worth(price, period=period, full=full, zone=context.zone, parts=parts, last_days=last_days)
     begins_ms = max(period.from_ms, stays[0].run.from_ms)
     home_ms = begins_ms if price.in_advance else min(period.until_ms, run.until_ms) - 1
     service_cycle = context.service_cycle(home_ms)
@@ -118,10 +103,10 @@ def _charge(stays: list[_Stay], *, context: BillContext, held: HeldSubscription)
         period_from_ms=parts[0].from_ms,
         period_until_ms=parts[-1].until_ms,
         covers_until_ms=period.until_ms,
-        amount_nanos=to_minor_units(total, whole, price.currency),
+        amount_nanos=worth.amount_nanos,
         texts=price.names,
-        parts=tuple(parts),
-        explanation=_explained(price, period=period, whole=whole, run=run, weighted=weighted, parts=parts),
+        parts=parts,
+        explanation=worth.explanation,
     )
 
 
@@ -138,8 +123,72 @@ def _parts(stay: _Stay) -> Iterator[tuple[Part, bool]]:
         yield Part(from_ms=start, until_ms=end, quantity=quantity, amount_nanos=amount), ends_there
 
 
+class _Worth(NamedTuple):
+    """What parts of a period come to, and why. The price is kept, so that its id stays its own."""
+
+    price: RecurringPrice
+    amount_nanos: int
+    explanation: Mapping[str, object]
+
+
+_KEPT_WORTHS = 16_384
+_worths: dict[tuple[object, ...], _Worth] = {}
+
+
+def _worth(
+    price: RecurringPrice,
+    *,
+    period: CycleSpan,
+    full: CycleSpan,
+    zone: str,
+    parts: tuple[Part, ...],
+    last_days: tuple[bool, ...],
+) -> _Worth:
+    """Exact parts, then one rounding. Most customers hold a price for the same whole period: they share the answer."""
+    key = (id(price), zone, period.from_ms, period.until_ms, full.from_ms, full.until_ms, parts, last_days)
+    found = _worths.get(key)
+    if found is None:
+        if len(_worths) >= _KEPT_WORTHS:
+            _worths.clear()
+        found = _worths[key] = _worked_out(price, period=period, full=full, zone=zone, parts=parts, last_days=last_days)
+    return found
+
+
+def _worked_out(
+    price: RecurringPrice,
+    *,
+    period: CycleSpan,
+    full: CycleSpan,
+    zone: str,
+    parts: tuple[Part, ...],
+    last_days: tuple[bool, ...],
+) -> _Worth:
+    months = months_in(price.period)
+    whole = length_of(period=full, proration=price.proration, zone=zone, months=months)
+    weighted = [
+        part.quantity
+        * part.amount_nanos
+        * covered(
+            from_ms=part.from_ms,
+            until_ms=part.until_ms,
+            period=full,
+            proration=price.proration,
+            zone=zone,
+            months=months,
+            last_day=last_day and price.bill_termination_day,
+        )
+        for part, last_day in zip(parts, last_days, strict=True)
+    ]
+    total = max(weighted) if price.proration is Proration.NONE else sum(weighted)
+    return _Worth(
+        price=price,
+        amount_nanos=to_minor_units(total, whole, price.currency),
+        explanation=_explained(price, period=period, whole=whole, weighted=weighted, parts=parts),
+    )
+
+
 def _explained(
-    price: RecurringPrice, *, period: CycleSpan, whole: int, run: HeldRun, weighted: list[int], parts: list[Part]
+    price: RecurringPrice, *, period: CycleSpan, whole: int, weighted: list[int], parts: tuple[Part, ...]
 ) -> dict[str, object]:
     """The inputs of the amount: price and length of the period, and what each part counts of it."""
     return {

@@ -32,17 +32,31 @@ class Taxation:
 
 
 def levy_all(charges: Sequence[Charge], *, levies: Sequence[Levy], currency: str) -> Taxation:
-    """Compute levies in the order given: inclusive ones are taken out of the prices, the others come on top."""
+    """Compute levies in the order given: inclusive ones are taken out of the prices, the others come on top.
+
+    What a tax comes to on each line is only asked where another tax stands on it.
+    """
     net = [charge.amount_nanos for charge in charges]
     on_line: dict[tuple[str, int], int] = {}
     _take_out([levy for levy in levies if levy.tax.inclusive], net=net, on_line=on_line, currency=currency)
+    stood_on = {code for levy in levies for code in levy.tax.on_top_of}
     taxes = []
     for levy in levies:
-        bases = [net[place] + _below(levy.tax, place=place, on_line=on_line) for place in levy.places]
-        if not levy.tax.inclusive:
+        code = levy.tax.code
+        bases = [net[place] for place in levy.places]
+        if levy.tax.on_top_of:
+            bases = [
+                base + _below(levy.tax, place=place, on_line=on_line)
+                for base, place in zip(bases, levy.places, strict=True)
+            ]
+        if levy.tax.inclusive:
+            total_nanos = sum(on_line.get((code, place), 0) for place in levy.places)
+        elif levy.tax.per_line or code in stood_on:
             amounts = _on_top(levy, bases=bases, charges=charges, currency=currency)
-            on_line.update({(levy.tax.code, place): each for place, each in zip(levy.places, amounts, strict=True)})
-        total_nanos = sum(on_line.get((levy.tax.code, place), 0) for place in levy.places)
+            on_line.update({(code, place): each for place, each in zip(levy.places, amounts, strict=True)})
+            total_nanos = sum(amounts)
+        else:
+            total_nanos = _whole_on_top(levy, base_nanos=sum(bases), charges=charges, currency=currency)
         taxes.append(_bill_tax(levy, base_nanos=sum(bases), amount_nanos=total_nanos))
     return Taxation(net_nanos=tuple(net), taxes=tuple(taxes))
 
@@ -68,17 +82,23 @@ def _below(tax: Tax, *, place: int, on_line: Mapping[tuple[str, int], int]) -> i
 def _on_top(levy: Levy, *, bases: Sequence[int], charges: Sequence[Charge], currency: str) -> list[int]:
     """The amounts of an exclusive tax, line by line; where it is rounded once, nanos of it are spread exactly."""
     tax = levy.tax
+    if tax.per_line and not levy.note and tax.fixed_nanos is None:
+        return [_rounded(tax.rate.numerator * base, tax.rate.denominator, tax=tax, currency=currency) for base in bases]
+    return spread(_whole_on_top(levy, base_nanos=sum(bases), charges=charges, currency=currency), over=bases)
+
+
+def _whole_on_top(levy: Levy, *, base_nanos: int, charges: Sequence[Charge], currency: str) -> int:
+    """What an exclusive tax comes to where it is rounded once, over all its lines."""
+    tax = levy.tax
     if levy.note:
-        return [0] * len(bases)
+        return 0
     if tax.fixed_nanos is not None:
-        return spread(tax.fixed_nanos * _services(charges, places=levy.places), over=bases)
-    if tax.per_line:
-        return [_rounded(tax.rate * base, tax=tax, currency=currency) for base in bases]
-    return spread(_rounded(tax.rate * sum(bases), tax=tax, currency=currency), over=bases)
+        return tax.fixed_nanos * _services(charges, places=levy.places)
+    return _rounded(tax.rate.numerator * base_nanos, tax.rate.denominator, tax=tax, currency=currency)
 
 
-def _rounded(exact: Fraction, *, tax: Tax, currency: str) -> int:
-    return to_minor_units(exact.numerator, exact.denominator, currency, tax.rounding)
+def _rounded(numerator: int, denominator: int, *, tax: Tax, currency: str) -> int:
+    return to_minor_units(numerator, denominator, currency, tax.rounding)
 
 
 def _services(charges: Sequence[Charge], *, places: Sequence[int]) -> int:
@@ -132,7 +152,8 @@ def _take_out_of_group(
     whole = 1 + sum(factors.values(), Fraction(0))
     net_nanos = sum(gross)
     for levy in levies:
-        amount = _rounded(sum(gross) * factors[levy.tax.code] / whole, tax=levy.tax, currency=currency)
+        exact = sum(gross) * factors[levy.tax.code] / whole
+        amount = _rounded(exact.numerator, exact.denominator, tax=levy.tax, currency=currency)
         net_nanos -= amount
         shares = spread(0 if levy.note else amount, over=gross)
         on_line.update({(levy.tax.code, place): share for place, share in zip(places, shares, strict=True)})

@@ -6,6 +6,7 @@ The parts always add up to the whole: an inclusive price is its net and its taxe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from millicent.billing.rules.charges import Charge
 from millicent.billing.rules.tax_amounts import Levy, Taxation, levy_all
@@ -23,12 +24,11 @@ class TaxesTurnInACircle(Refusal):
     code = "taxes_turn_in_a_circle"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaxedLine:
-    """What the taxes need to know of a charge: whose it is, how much, at which tax point."""
+class TaxedKind(NamedTuple):
+    """What decides which taxes a charge bears: whose it is, what for, at which tax point."""
 
-    charge: Charge
     account: BillingAccountFacts
+    tax_category: str
     tax_point_ms: int
 
 
@@ -40,41 +40,59 @@ class TaxRules:
     home_country: str
 
 
-def tax_lines(lines: Sequence[TaxedLine], *, rules: TaxRules, payer: BillingAccountFacts, currency: str) -> Taxation:
-    """Tax every line of one bill. Inclusive taxes are taken out of the prices, exclusive ones come on top."""
-    levies = _levies(lines, rules=rules, payer=payer, currency=currency)
-    return levy_all([line.charge for line in lines], levies=levies, currency=currency)
+def tax_lines(
+    charges: Sequence[Charge],
+    *,
+    tax_points_ms: Sequence[int],
+    accounts: Sequence[BillingAccountFacts],
+    rules: TaxRules,
+    payer: BillingAccountFacts,
+    currency: str,
+) -> Taxation:
+    """Tax every charge of one bill. Inclusive taxes are taken out of the prices, exclusive ones come on top.
+
+    A charge of an account that is not in `accounts` any more is taxed as the payer's own.
+    """
+    alike: dict[tuple[int, str, int], list[int]] = {}
+    for place, (charge, tax_point_ms) in enumerate(zip(charges, tax_points_ms, strict=True)):
+        key = charge.key
+        alike.setdefault((key.billing_account_id, key.tax_category, tax_point_ms), []).append(place)
+    account_of = {account.billing_account_id: account for account in accounts}
+    kinds = [
+        (TaxedKind(account_of.get(account_id, payer), tax_category, tax_point_ms), places)
+        for (account_id, tax_category, tax_point_ms), places in alike.items()
+    ]
+    levies = _levies(kinds, rules=rules, payer=payer, currency=currency)
+    return levy_all(charges, levies=levies, currency=currency)
 
 
 # ---------------------------------------------------------------- which taxes apply
 
 
-def _levies(lines: Sequence[TaxedLine], *, rules: TaxRules, payer: BillingAccountFacts, currency: str) -> list[Levy]:
+def _levies(
+    kinds: Sequence[tuple[TaxedKind, Sequence[int]]], *, rules: TaxRules, payer: BillingAccountFacts, currency: str
+) -> list[Levy]:
     """Taxes in the order they are computed, each with the lines it is on; one levy for each tax and note."""
     found: dict[tuple[str, str], list[int]] = {}
-    alike: dict[tuple[int, str, int], list[tuple[str, str]]] = {}  # account, category, tax point -> taxes and notes
-    for place, line in enumerate(lines):
-        kind = (line.account.billing_account_id, line.charge.key.tax_category, line.tax_point_ms)
-        if kind not in alike:
-            alike[kind] = _on_line(line, rules=rules, payer=payer, currency=currency)
-        for levy in alike[kind]:
-            found.setdefault(levy, []).append(place)
+    for kind, places in kinds:
+        for levy in _on_kind(kind, rules=rules, payer=payer, currency=currency):
+            found.setdefault(levy, []).extend(places)
     order = _in_order(tuple(rules.taxes[code] for code in dict.fromkeys(code for code, _ in found)))
     return [
-        Levy(tax=tax, note=note, places=tuple(places))
+        Levy(tax=tax, note=note, places=tuple(sorted(on)))
         for tax in order
-        for (code, note), places in sorted(found.items())
+        for (code, note), on in sorted(found.items())
         if code == tax.code
     ]
 
 
-def _on_line(line: TaxedLine, *, rules: TaxRules, payer: BillingAccountFacts, currency: str) -> list[tuple[str, str]]:
-    """Codes of the taxes on a line, each with the note under which it is not charged; "" when it is."""
-    jurisdiction = jurisdiction_of(line.account, payer=payer, home_country=rules.home_country)
+def _on_kind(kind: TaxedKind, *, rules: TaxRules, payer: BillingAccountFacts, currency: str) -> list[tuple[str, str]]:
+    """Codes of the taxes on charges of a kind, each with the note under which it is not charged; "" when it is."""
+    jurisdiction = jurisdiction_of(kind.account, payer=payer, home_country=rules.home_country)
     return [
-        (tax.code, _why_not(tax, line=line, payer=payer, home_country=rules.home_country))
+        (tax.code, _why_not(tax, kind=kind, payer=payer, home_country=rules.home_country))
         for tax in rules.taxes.values()
-        if applies(tax, line=line, jurisdiction=jurisdiction, currency=currency)
+        if applies(tax, kind=kind, jurisdiction=jurisdiction, currency=currency)
     ]
 
 
@@ -83,11 +101,11 @@ def jurisdiction_of(account: BillingAccountFacts, *, payer: BillingAccountFacts,
     return account.jurisdiction or account.country or payer.jurisdiction or payer.country or home_country
 
 
-def applies(tax: Tax, *, line: TaxedLine, jurisdiction: str, currency: str) -> bool:
+def applies(tax: Tax, *, kind: TaxedKind, jurisdiction: str, currency: str) -> bool:
     """A tax of a place is on everything within it, for its categories, while it is in force at the tax point."""
-    at_ms = line.tax_point_ms
+    at_ms = kind.tax_point_ms
     return (
-        line.charge.key.tax_category in tax.categories
+        kind.tax_category in tax.categories
         and (jurisdiction == tax.jurisdiction or _lies_in(jurisdiction, tax.jurisdiction))
         and not any(_lies_in(jurisdiction, place) for place in tax.except_jurisdictions)
         and (tax.valid_from_ms is None or at_ms >= tax.valid_from_ms)
@@ -101,17 +119,17 @@ def _lies_in(place: str, jurisdiction: str) -> bool:
     return place == jurisdiction or place.startswith((f"{jurisdiction}-", f"{jurisdiction}/"))
 
 
-def _why_not(tax: Tax, *, line: TaxedLine, payer: BillingAccountFacts, home_country: str) -> str:
+def _why_not(tax: Tax, *, kind: TaxedKind, payer: BillingAccountFacts, home_country: str) -> str:
     """The note under which a tax that applies is not charged: reverse charge, or the certificate that lifts it."""
     if tax.reverse_charge and payer.is_business and payer.tax_number and payer.country not in ("", home_country):
         return REVERSE_CHARGE
     if tax.exemption_kinds:
-        for exemption in (*line.account.tax_exemptions, *payer.tax_exemptions):
+        for exemption in (*kind.account.tax_exemptions, *payer.tax_exemptions):
             if (
                 exemption.kind in tax.exemption_kinds
                 and _lies_in(tax.jurisdiction, exemption.jurisdiction)
-                and exemption.effective_from_ms <= line.tax_point_ms
-                and (exemption.effective_until_ms is None or line.tax_point_ms < exemption.effective_until_ms)
+                and exemption.effective_from_ms <= kind.tax_point_ms
+                and (exemption.effective_until_ms is None or kind.tax_point_ms < exemption.effective_until_ms)
             ):
                 return EXEMPT + exemption.certificate
     return ""

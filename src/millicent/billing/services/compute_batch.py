@@ -1,7 +1,8 @@
 """Compute the bills of some payers. Reads facts and history, writes nothing: a rehearsal and a release share it all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import polars as pl
 
@@ -14,6 +15,8 @@ from millicent.billing.rules.charges import Charge, ChargeKey
 from millicent.billing.rules.context import BillContext, bill_context
 from millicent.billing.rules.cycles import CycleSpan
 from millicent.billing.rules.pricing import (
+    PricedSum,
+    UnpricedSum,
     UsageTexts,
     closing_buckets,
     grant_frame,
@@ -28,6 +31,7 @@ from millicent.billing.types import AccountGroupFacts
 from millicent.kit.clock import MS_PER_DAY
 from millicent.kit.errors import MillicentError, Outage
 
+_Sum = TypeVar("_Sum", PricedSum, UnpricedSum)
 LATE_USAGE_DAYS = 400  # how far back usage that arrives late is still looked for
 
 
@@ -308,22 +312,16 @@ def _price_together(
         )
 
 
-def _by_account(frame: pl.DataFrame) -> dict[int, list[dict[str, object]]]:
-    found: dict[int, list[dict[str, object]]] = {}
-    for row in frame.iter_rows(named=True):
-        found.setdefault(row["billing_account_id"], []).append(row)
+def _by_account(sums: Iterable[_Sum]) -> dict[int, list[_Sum]]:
+    found: dict[int, list[_Sum]] = {}
+    for each in sums:
+        found.setdefault(each.billing_account_id, []).append(each)
     return found
 
 
-def _note_unpriced(work: _Work, *, cycle: CycleSpan, rows: Sequence[dict[str, object]]) -> None:
+def _note_unpriced(work: _Work, *, cycle: CycleSpan, rows: Sequence[UnpricedSum]) -> None:
     """Usage without a price, less what earlier bills of this cycle had noted already."""
-    now: dict[tuple[int, str, int], tuple[int, int]] = {}
-    for row in rows:
-        count, first_ms = row["event_count"], row["first_at_ms"]
-        subscription_id, reason = row["subscription_id"], row["reason"]
-        assert isinstance(count, int) and isinstance(first_ms, int)
-        assert isinstance(subscription_id, int) and isinstance(reason, int)
-        now[subscription_id, str(row["service"]), reason] = (count, first_ms)
+    now = {(row.subscription_id, row.service, row.reason): (row.event_count, row.first_at_ms) for row in rows}
     before = {key[1:]: count for key, count in work.unpriced_before.counts.items() if key[0] == cycle.from_ms}
     for key in sorted({*now, *before}):
         count, first_ms = now.get(key, (0, cycle.from_ms))
@@ -363,7 +361,7 @@ def _result(work: _Work, *, order: BatchOrder, most_lines: int) -> PayerResult:
         issued_at_ms=order.issued_at_ms,
         most_lines=most_lines,
     )
-    billed = sum(line.event_count for each in bills for line in each.bill.lines if line.service)
+    billed = sum(line.charge.event_count for each in bills for line in each.lines if line.charge.key.service)
     unpriced = sum(each.event_count for each in work.unpriced)
     if work.usage_in != billed + unpriced:
         raise UsageNotConserved(

@@ -1,6 +1,5 @@
 """Turn a computed batch into rows: everything but the legal numbers, which only the committer gives."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -10,12 +9,12 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import polars as pl
 
-from millicent.billing.rules.bill import ComputedBill
+from millicent.billing.rules.canonical import canonical, texts_written
+from millicent.billing.rules.charges import Charge, ChargeKey
+from millicent.billing.rules.computed import ComputedBill, ComputedLine
 from millicent.billing.rules.postings import bill_postings
 from millicent.billing.rules.releases import Releases
 from millicent.billing.runs import BillToIssue, ComputedBatch, PayerResult, PreparedBatch
-from millicent.billing.types import Bill
-from millicent.catalog.types import LocalizedText
 from millicent.customers.types import BillCycle, BillingAccountFacts
 from millicent.kit.clock import from_ms, zone_named
 
@@ -23,7 +22,7 @@ from millicent.kit.clock import from_ms, zone_named
 def prepare_batch(computed: ComputedBatch, *, releases: Releases, run_id: UUID) -> PreparedBatch:
     """Rows in a fixed order, so that the same facts give the same bytes."""
     order = computed.order
-    bills = [(each, bill_id(order.tenant_id, each.bill)) for result in computed.results for each in result.bills]
+    bills = [(bill, str(bill_id(order.tenant_id, bill))) for result in computed.results for bill in result.bills]
     operator = releases.at(order.issued_at_ms).catalogue.operator
     return PreparedBatch(
         order=order,
@@ -31,14 +30,12 @@ def prepare_batch(computed: ComputedBatch, *, releases: Releases, run_id: UUID) 
         bills=_bill_frame(bills, run_id=run_id, releases=releases),
         to_issue=tuple(
             BillToIssue(
-                postings=bill_postings(
-                    each.bill, ledger_codes=releases.at(each.bill.cycle_until_ms - 1).catalogue.ledger_codes
-                ),
-                payer_code=each.bill.payer.code,
-                currency=each.bill.currency,
-                cycle_until_ms=each.bill.cycle_until_ms,
+                postings=bill_postings(bill, ledger_codes=releases.at(bill.cycle.until_ms - 1).catalogue.ledger_codes),
+                payer_code=bill.payer.code,
+                currency=bill.currency,
+                cycle_until_ms=bill.cycle.until_ms,
             )
-            for each, _ in bills
+            for bill, _ in bills
         ),
         frames={
             "billing_line": _line_frame(bills),
@@ -53,10 +50,10 @@ def prepare_batch(computed: ComputedBatch, *, releases: Releases, run_id: UUID) 
     )
 
 
-def bill_id(tenant_id: UUID, bill: Bill) -> UUID:
+def bill_id(tenant_id: UUID, bill: ComputedBill) -> UUID:
     """The same bill has the same id wherever and whenever it is computed."""
     return uuid5(
-        NAMESPACE_URL, f"millicent:{tenant_id}:{bill.payer.billing_account_id}:{bill.currency}:{bill.cycle_from_ms}"
+        NAMESPACE_URL, f"millicent:{tenant_id}:{bill.payer.billing_account_id}:{bill.currency}:{bill.cycle.from_ms}"
     )
 
 
@@ -71,7 +68,7 @@ def _totals(computed: ComputedBatch) -> dict[str, int]:
     parked = sum(each.usage_count for each in computed.parked)
     return {
         "bill_count": sum(len(result.bills) for result in results),
-        "line_count": sum(len(each.bill.lines) for result in results for each in result.bills),
+        "line_count": sum(len(bill.lines) for result in results for bill in result.bills),
         "parked_count": len(computed.parked),
         "usage_in": sum(result.usage_in for result in results) + parked,
         "usage_billed": sum(result.usage_billed for result in results),
@@ -80,25 +77,9 @@ def _totals(computed: ComputedBatch) -> dict[str, int]:
     }
 
 
-_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
-
-
-class _Texts:
-    """Texts as JSON, written once for each catalogue value: thousands of lines say the same words."""
-
-    def __init__(self) -> None:
-        self._written: dict[int, tuple[LocalizedText, str]] = {}  # the value is kept, so that its id stays its own
-
-    def of(self, texts: LocalizedText) -> str:
-        written = self._written.get(id(texts))
-        if written is None:
-            written = self._written[id(texts)] = (texts, _text(dict(texts)))
-        return written[1]
-
-
 def accounts_text(accounts: Iterable[BillingAccountFacts]) -> str:
     """Accounts as they are printed, for the bill's own row."""
-    return _text([_account_values(account) for account in accounts])
+    return canonical([_account_values(account) for account in accounts])
 
 
 def _account_values(account: BillingAccountFacts) -> dict[str, object]:
@@ -138,25 +119,25 @@ _BILL = {
 }
 
 
-def _bill_frame(bills: Sequence[tuple[ComputedBill, UUID]], *, run_id: UUID, releases: Releases) -> pl.DataFrame:
+def _bill_frame(bills: Sequence[tuple[ComputedBill, str]], *, run_id: UUID, releases: Releases) -> pl.DataFrame:
     rows = [
         (
-            str(identity),
+            identity,
             str(run_id),
             bill.payer.billing_account_id,
             bill.currency,
-            bill.cycle_from_ms,
-            bill.cycle_until_ms,
+            bill.cycle.from_ms,
+            bill.cycle.until_ms,
             bill.issued_at_ms,
             bill.due_at_ms,
-            releases.at(bill.cycle_until_ms - 1).number,
+            releases.at(bill.cycle.until_ms - 1).number,
             bill.net_nanos,
             bill.tax_nanos,
             bill.total_nanos,
             bill.digest,
             accounts_text(bill.accounts),
         )
-        for bill, identity in ((each.bill, identity) for each, identity in bills)
+        for bill, identity in bills
     ]
     return _frame(rows, _BILL)
 
@@ -173,26 +154,53 @@ _LINE = {
 }  # fmt: skip
 
 
-def _line_frame(bills: Sequence[tuple[ComputedBill, UUID]]) -> pl.DataFrame:
-    rows = []
-    texts = _Texts()
-    for each, identity in bills:
-        bill_text = str(identity)
-        payer_id = each.bill.payer.billing_account_id
-        for line, charge in zip(each.bill.lines, each.charges, strict=True):
-            key = charge.key
-            rows.append(
-                (
-                    bill_text, line.line_number, payer_id, line.kind.value, key.kind.value, key.digest(),
-                    charge.revision, key.service_cycle_from_ms, charge.service_cycle_until_ms, key.period_from_ms,
-                    charge.covers_until_ms, key.currency, key.billing_account_id, line.subscription_id,
-                    line.subscription_code, texts.of(line.texts), key.offering, key.price_code, key.service, key.zone,
-                    line.period_from_ms, line.period_until_ms, line.event_count, line.charged_units,
-                    line.bucket_units, line.unit, charge.amount_nanos, line.net_nanos, key.tax_category,
-                    key.ledger_code, key.in_advance, _text(line.explanation),
-                )
-            )  # fmt: skip
-    return _frame(rows, _LINE)
+def _line_frame(bills: Sequence[tuple[ComputedBill, str]]) -> pl.DataFrame:
+    """Lines, charges and their keys are tuples: each field becomes a column as a whole."""
+    lines = _columns([line for bill, _ in bills for line in bill.lines], fields=ComputedLine._fields)
+    charges = _columns(lines["charge"], fields=Charge._fields)
+    keys = _columns(charges["key"], fields=ChargeKey._fields)
+    return pl.DataFrame(
+        {
+            "bill_id": [identity for bill, identity in bills for _ in bill.lines],
+            "line_number": lines["number"],
+            "payer_id": [bill.payer.billing_account_id for bill, _ in bills for _ in bill.lines],
+            "kind": [kind.value for kind in lines["kind"]],
+            "charge_kind": [kind.value for kind in keys["kind"]],
+            "charge_digest": [key.digest() for key in charges["key"]],
+            "charge_revision": charges["revision"],
+            "service_cycle_from_ms": keys["service_cycle_from_ms"],
+            "service_cycle_until_ms": charges["service_cycle_until_ms"],
+            "price_period_from_ms": keys["period_from_ms"],
+            "price_period_until_ms": charges["covers_until_ms"],
+            "currency": keys["currency"],
+            "billing_account_id": keys["billing_account_id"],
+            "subscription_id": [held or None for held in keys["subscription_id"]],
+            "subscription_code": lines["subscription_code"],
+            "texts": [texts_written(texts) for texts in lines["texts"]],
+            "offering": keys["offering"],
+            "price_code": keys["price_code"],
+            "service": keys["service"],
+            "zone": keys["zone"],
+            "period_from_ms": charges["period_from_ms"],
+            "period_until_ms": charges["period_until_ms"],
+            "event_count": charges["event_count"],
+            "charged_units": charges["charged_units"],
+            "bucket_units": charges["bucket_units"],
+            "unit": charges["unit"],
+            "charge_nanos": charges["amount_nanos"],
+            "net_nanos": lines["net_nanos"],
+            "tax_category": keys["tax_category"],
+            "ledger_code": keys["ledger_code"],
+            "in_advance": keys["in_advance"],
+            "explanation": lines["explanation"],
+        },
+        schema=_LINE,
+    )
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], *, fields: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Rows that are named tuples, turned on their side."""
+    return dict(zip(fields, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(fields, ())
 
 
 _TAX = {
@@ -210,14 +218,13 @@ _TAX = {
 }
 
 
-def _tax_frame(bills: Sequence[tuple[ComputedBill, UUID]]) -> pl.DataFrame:
-    texts = _Texts()
+def _tax_frame(bills: Sequence[tuple[ComputedBill, str]]) -> pl.DataFrame:
     rows = [
         (
-            str(identity),
+            identity,
             place,
             tax.tax,
-            texts.of(tax.texts),
+            texts_written(tax.texts),
             tax.jurisdiction,
             tax.rate.numerator,
             tax.rate.denominator,
@@ -226,8 +233,8 @@ def _tax_frame(bills: Sequence[tuple[ComputedBill, UUID]]) -> pl.DataFrame:
             tax.inclusive,
             tax.note,
         )
-        for each, identity in bills
-        for place, tax in enumerate(each.bill.taxes)
+        for bill, identity in bills
+        for place, tax in enumerate(bill.taxes)
     ]
     return _frame(rows, _TAX)
 

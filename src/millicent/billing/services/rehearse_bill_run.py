@@ -9,6 +9,7 @@ from millicent.billing import selectors
 from millicent.billing.ports import BillingFacts
 from millicent.billing.rules.bill import MOST_LINES
 from millicent.billing.rules.comparison import Outlier, missing, outliers
+from millicent.billing.rules.computed import bill_of
 from millicent.billing.runs import BatchOrder, ComputedBatch, Parked
 from millicent.billing.services.compute_batch import compute_batch
 from millicent.billing.services.plan_bill_run import BATCH_SIZE, batches_of, due_payers
@@ -70,7 +71,7 @@ def rehearse_bill_run(
 
 
 def _take(rehearsal: Rehearsal, *, computed: ComputedBatch, keep_bills: bool, first_bills: bool) -> None:
-    bills = [each.bill for result in computed.results for each in result.bills]
+    bills = [bill_of(each) for result in computed.results for each in result.bills]
     rehearsal.bills += len(bills)
     rehearsal.lines += sum(len(bill.lines) for bill in bills)
     for result in computed.results:

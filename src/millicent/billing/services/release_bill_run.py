@@ -21,7 +21,7 @@ from millicent.billing.services.compute_batch import compute_batch
 from millicent.billing.services.plan_bill_run import BATCH_SIZE, due_payers, plan_bill_run
 from millicent.billing.services.prepare_batch import prepare_batch
 from millicent.billing.services.price_retail import Pricing, pricing_of
-from millicent.billing.worker import begin_worker
+from millicent.billing.worker import begin_worker, collector_at_rest
 from millicent.kit.clock import to_ms
 from millicent.kit.compute import run_partitions
 from millicent.kit.tenancy import tenant_scope
@@ -142,10 +142,14 @@ _PRICINGS: dict[tuple[UUID, int], Pricing] = {}
 
 def _compute(order: BatchOrder, *, run_id: UUID, facts: BillingFacts, most_lines: int) -> PreparedBatch:
     """One batch, in whichever process: reads in one transaction, writes nothing."""
-    with tenant_scope(order.tenant_id):
-        if (run_id, order.known_until_ms) not in _PRICINGS:
-            _PRICINGS.clear()
-            _PRICINGS[run_id, order.known_until_ms] = pricing_of(facts, known_until_ms=order.known_until_ms)
-        pricing = _PRICINGS[run_id, order.known_until_ms]
-        computed = compute_batch(order, facts=facts, pricing=pricing, most_lines=most_lines)
-        return prepare_batch(computed, releases=pricing.releases, run_id=run_id)
+    with tenant_scope(order.tenant_id), collector_at_rest():
+        return _computed_rows(order, run_id=run_id, facts=facts, most_lines=most_lines)
+
+
+def _computed_rows(order: BatchOrder, *, run_id: UUID, facts: BillingFacts, most_lines: int) -> PreparedBatch:
+    if (run_id, order.known_until_ms) not in _PRICINGS:
+        _PRICINGS.clear()
+        _PRICINGS[run_id, order.known_until_ms] = pricing_of(facts, known_until_ms=order.known_until_ms)
+    pricing = _PRICINGS[run_id, order.known_until_ms]
+    computed = compute_batch(order, facts=facts, pricing=pricing, most_lines=most_lines)
+    return prepare_batch(computed, releases=pricing.releases, run_id=run_id)

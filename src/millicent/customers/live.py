@@ -73,3 +73,9 @@ def account_currencies(*, ids: Iterable[int]) -> dict[int, str]:
     """Currencies by id."""
     query = "SELECT id, currency FROM customers_billingaccount WHERE id IN (SELECT unnest(%s::bigint[]))"
     return dict(read_rows(query, [list(ids)]))
+
+
+def account_places(*, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Currency and zone by id: what amounts and dates of an account are written in."""
+    query = "SELECT id, currency, zone FROM customers_billingaccount WHERE id IN (SELECT unnest(%s::bigint[]))"
+    return {account_id: (currency, zone) for account_id, currency, zone in read_rows(query, [list(ids)])}

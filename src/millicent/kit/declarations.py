@@ -11,10 +11,21 @@ _DEEPEST = 20
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_declaration(text: str, *, where: str) -> Any:
+class _ExactLoader(_LOADER):  # type: ignore[misc, valid-type]
+    """The safe loader, for which 0.30 is the text that was written: no amount becomes a binary fraction."""
+
+
+_ExactLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:float"]
+    for first, resolvers in _LOADER.yaml_implicit_resolvers.items()
+}
+
+
+def read_declaration(text: str, *, where: str, decimals_as_text: bool = False) -> Any:
     """The values of one YAML document. Raises BadInput, with the line where there is one.
 
-    An alias is refused: ten lines of aliases to aliases stand for more values than any memory holds.
+    An alias is refused: ten lines of aliases to aliases stand for more values than any memory holds. With
+    `decimals_as_text` a number with a point stays as it was written: for declarations that hold amounts.
     """
     if len(text.encode("utf-8", "surrogatepass")) > LARGEST_DECLARATION_BYTES:
         raise BadInput(f"is longer than {LARGEST_DECLARATION_BYTES:,} bytes", where=where, cure="Split the file.")
@@ -25,7 +36,8 @@ def read_declaration(text: str, *, where: str) -> Any:
             if depth > _DEEPEST:
                 cure = f"Stay within {_DEEPEST} levels."
                 raise BadInput("is nested too deeply", where=_line(where, event.start_mark), cure=cure)
-        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - the safe loader, in C where it is there
+        loader = _ExactLoader if decimals_as_text else _LOADER
+        return yaml.load(text, Loader=loader)  # noqa: S506 - the safe loader, in C where it is there
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         raise BadInput("is not YAML", where=_line(where, mark), cure="Mend the line.") from fault

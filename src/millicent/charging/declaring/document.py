@@ -35,7 +35,7 @@ def read_charging(
     text: str, *, specifications: Specifications, where: str = "", zone: str = "UTC", version: int = 0
 ) -> DeclaredCharging:
     """Read and check a declaration against the services of a catalogue. Raises BadInput with place and cure."""
-    whole = Part(read_declaration(text, where=where), where=where, zone=zone)
+    whole = Part(read_declaration(text, where=where, decimals_as_text=True), where=where, zone=zone)
     services = [rule for part in whole.parts("services") for rule in _rules(part, specifications=specifications)]
     declared = DeclaredCharging(
         version=version,

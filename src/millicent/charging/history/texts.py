@@ -56,14 +56,13 @@ def language_of(wanted: str) -> str:
 
 
 def is_told(kind: int) -> bool:
-    """Whether customers hear of such a notice; the others are for doors and operators."""
-    return any(kind == known for known, _ in _TEXTS)
+    """Whether customers hear of such a notice as it stands; the others are for doors, operators and other readers."""
+    return kind in (NoticeKind.LOW_BALANCE, NoticeKind.PART_USED, NoticeKind.ALL_USED)
 
 
 def text_of(kind: NoticeKind, *, about: str, language: str, said: Mapping[str, str]) -> str:
     """One notification; `about` is "money" or "units"."""
-    texts = _TEXTS.get((kind, about)) or _TEXTS[kind, "money" if about == "units" else "units"]
-    return texts[language].format_map({"name": _ALLOWANCE[language], **said})
+    return _TEXTS[kind, about][language].format_map({"name": _ALLOWANCE[language], **said})
 
 
 def money_text(nanos: int, currency: str, *, language: str) -> str:

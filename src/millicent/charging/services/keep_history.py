@@ -12,7 +12,7 @@ from millicent.catalog.selectors import catalogue_of, latest_release
 from millicent.charging.declared import MS_PER_DAY
 from millicent.charging.history.lines import line_frame
 from millicent.charging.history.movements import EXPIRED, movement_frame
-from millicent.charging.history.notices import notifications_of
+from millicent.charging.history.notices import notifications_of, occasions_of_losses, occasions_of_notices
 from millicent.charging.history.postings import OrderFacts, entries_of
 from millicent.charging.journal.read import JournalledBatch, read_once
 from millicent.charging.models.people import BalanceOrder, LostBalance, Notification, UsageDay
@@ -42,22 +42,24 @@ def take_batches(batches: Sequence[JournalledBatch], *, shard: int, now: datetim
     moved = movement_frame(batches, shard=shard)
     if len(moved):
         insert_frame(line_frame(moved, shard=shard), table="charging_balance_line")
-        _keep_lost(moved, shard=shard)
         _add_usage(moved, shard=shard)
-    Notification.objects.bulk_create(notifications_of(batches, shard=shard, names=_allowance_names()))
+    occasions = [*occasions_of_notices(batches, shard=shard), *occasions_of_losses(_keep_lost(moved, shard=shard))]
+    if occasions:
+        names = _allowance_names()
+        Notification.objects.bulk_create(notifications_of(occasions, shard=shard, names=names))
     if len(moved):
         post_open_entries(entries_of(moved, _orders_of(moved), shard=shard), now=now)
 
 
-def _keep_lost(moved: pl.DataFrame, *, shard: int) -> None:
+def _keep_lost(moved: pl.DataFrame, *, shard: int) -> list[LostBalance]:
     """Money that expired is remembered until its grace ends."""
     lost = moved.filter(
         (pl.col("cause") == EXPIRED) & (pl.col("kind") == int(BucketKind.MONEY)) & (pl.col("change") < 0)
     )
     if not len(lost):
-        return
+        return []
     grace_ms = declared_charging().top_ups.grace_days * MS_PER_DAY
-    LostBalance.objects.bulk_create(
+    return LostBalance.objects.bulk_create(
         LostBalance(
             shard=shard,
             sequence=sequence,

@@ -254,6 +254,16 @@ def test_a_correction_names_the_period_that_it_corrects():
     assert re.search(r"Late roaming records.{0,12} 1 Sept 2026 – 30 Sept 2026", text)
 
 
+def test_bills_printed_one_after_the_other_say_each_its_own():
+    """Their files have one name and one length, and are written within one tick of the disk's clock."""
+    numbers = [f"A-2026-{number:06d}" for number in range(100, 130)]
+    renderer = DocumentRenderer()
+
+    printed = [renderer.pdf(a_bill(number=number)) for number in numbers]
+
+    assert [[number for number in numbers if number in _text(pdf)] for pdf in printed] == [[one] for one in numbers]
+
+
 def test_no_bill_is_left_on_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     renderer = DocumentRenderer()

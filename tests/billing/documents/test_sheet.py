@@ -27,7 +27,7 @@ RENDERER = DocumentRenderer()
 LONG = "An offering with a name so long that it takes the room of two or three lines on every bill where it stands"
 
 MEASURED = """
-#set text(font: "Libertinus Serif", fallback: false, size: 100pt, number-type: "lining", number-width: "tabular")
+#set text(font: "Libertinus Serif", fallback: false, size: 100pt)
 #let wide(letter) = calc.max(..("regular", "bold").map(w => measure(text(weight: w, letter)).width.pt()))
 #context [#metadata(sys.inputs.letters.clusters().map(letter => (letter, wide(letter)))) <widths>]
 """

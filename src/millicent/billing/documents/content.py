@@ -17,7 +17,7 @@ from millicent.catalog.types import ChargeKind, LocalizedText
 from millicent.customers.types import BillingAccountFacts
 
 KINDS = tuple(ChargeKind)
-_LONGEST_RUNNING = 60  # letters of a name that a page's head has room for
+_LONGEST_RUNNING = 60  # letters of a name that a page's foot has room for
 _LONGEST_LEGAL = 280  # letters that a page's foot has room for
 
 
@@ -77,8 +77,7 @@ class BillContent(TypedDict):
     language: str
     title: str
     kind: str  # what the document is called: Bill
-    seller: str  # with `running` at the head of every further page
-    running: str
+    running: str  # whose bill, at the foot of every page
     words: dict[str, str]
     notice: str
     operator: Party
@@ -127,7 +126,6 @@ def bill_content(bill: Bill, details: Sequence[UsageDetail] = (), *, language: s
         "language": chosen,
         "title": _title(bill, formats),
         "kind": formats.word("bill"),
-        "seller": operator.legal_name[:_LONGEST_RUNNING],
         "running": " · ".join(text for text in (bill.number, bill.payer.party_name[:_LONGEST_RUNNING]) if text),
         "words": {word: WORDS[chosen][word] for word in _TEMPLATE_WORDS},
         "notice": "" if bill.state is BillState.ISSUED else formats.word("rehearsal"),

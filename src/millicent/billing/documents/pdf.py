@@ -44,7 +44,7 @@ class PdfPress:
     def press(self, content: BillContent, *, color: str, logo: Logo | None, issued_at_ms: int) -> bytes:
         """One bill as PDF/UA-1. Where no font has a character of its texts, as tagged PDF without that claim."""
         with self._lock:
-            self._bill_file.write_text(_as_json(self._sheet(content, color=color, logo=logo)), "utf-8")
+            self._bill_file.write_bytes(_as_json(self._sheet(content, color=color, logo=logo)))
             moment = from_ms(issued_at_ms).replace(microsecond=0)  # typst knows whole seconds
             try:
                 return self._compile(standard="ua-1", moment=moment)
@@ -79,15 +79,16 @@ class PdfPress:
 _LONGEST_WORD = 40  # letters: each line has room for that many
 LONGEST_TEXT = 500  # characters: a name or a description that is longer is a mistake or an attack
 _LONG_WORD = re.compile(rf"[^\s\"\\]{{{_LONGEST_WORD},}}")
+_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False)
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
-def _as_json(values: Mapping[str, object]) -> str:
+def _as_json(values: Mapping[str, object]) -> bytes:
     """Half characters (lone surrogates) become question marks: UTF-8 cannot hold them."""
-    text = json.dumps(values, ensure_ascii=False)
+    text = _JSON.encode(values)
     if _may_be_too_long(text):
-        text = json.dumps(_fitted(values), ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode()
+        text = _JSON.encode(_fitted(values))
+    return text.encode("utf-8", "replace")
 
 
 def _may_be_too_long(text: str) -> bool:

@@ -47,6 +47,8 @@ class Usage:
     answered: bool = True
     content_nanos: int = 0
     attributes: dict[str, str] = field(default_factory=dict)
+    subscription_id: int = 1
+    supplier: str = ""
 
 
 @dataclass
@@ -372,7 +374,7 @@ class Judge:
                 rest = self._affordable(card, slot, counters, rest, limit - amount)
             amount += self._cost(card, slot, counters, rest)
             if rest and card.ladder is not None:
-                counters[card.ladder.counter] = counters.get(card.ladder.counter, 0) + rest
+                counters[self._counter(card.ladder)] = counters.get(self._counter(card.ladder), 0) + rest
             verdict.charged_units += rest
             verdict.bucket_units += by_buckets
             if rest < wanted:
@@ -401,9 +403,13 @@ class Judge:
     def _cost(self, card: PriceCard, slot: Slot, counters: dict[str, int], units: int) -> Fraction:
         keeps = 1 - card.discount
         if card.ladder is not None:
-            before = counters.get(card.ladder.counter, 0)
+            before = counters.get(self._counter(card.ladder), 0)
             return (ladder_total(card.ladder, before + units) - ladder_total(card.ladder, before)) * keeps
         return units * Fraction(slot.amount_nanos, slot.per_units) * keeps
+
+    def _counter(self, ladder: TierLadder):
+        """Which counter a ladder moves."""
+        return ladder.counter
 
     def _affordable(self, card, slot, counters, units: int, left: Fraction) -> int:
         allowed = 0
@@ -428,13 +434,16 @@ class Judge:
         return sorted(
             fitting,
             key=lambda bucket: (
-                -specificity(bucket.allowance.match),
-                -bucket.allowance.priority,
+                *self._rank(bucket),
                 bucket.valid_until_ms,
                 bucket.granted_at_ms,
                 bucket.bucket_id,
             ),
         )
+
+    def _rank(self, bucket: Bucket) -> tuple[int, int]:
+        """Which allowances are asked first, whatever their age."""
+        return -specificity(bucket.allowance.match), -bucket.allowance.priority
 
     def _open(self, usage: Usage, buckets: list[Bucket], second: int) -> list[Bucket]:
         instant_ms = usage.instant_ms + 1000 * second

@@ -1,10 +1,12 @@
 """Random catalogues and usage that touch every price model and selector, small enough for the judge."""
 
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 
 from hypothesis import strategies as st
 from tests.rating.builders import CENT, LATE, NAMES, NOON, a_calendar, a_catalogue, a_deck, an_allowance, at
+from tests.rating.court import Member, SharedBucket
 from tests.rating.judge import Usage
 
 from millicent.catalog.types import (
@@ -82,7 +84,7 @@ def slot_lists(draw, *, price=prices) -> tuple[Slot, ...]:
 
 
 @st.composite
-def ladders(draw) -> TierLadder:
+def ladders(draw, *, shared: bool = False) -> TierLadder:
     model = draw(st.sampled_from(TierModel))
     floors = [0, *sorted(draw(st.sets(st.sampled_from((20, 60, 90, 200)), max_size=2)))]
     if model is TierModel.PACKAGE:
@@ -90,7 +92,7 @@ def ladders(draw) -> TierLadder:
     return TierLadder(
         model=model,
         counter=draw(st.sampled_from(("a", "b"))),
-        scope=CounterScope.SUBSCRIPTION,
+        scope=draw(st.sampled_from(CounterScope)) if shared else CounterScope.SUBSCRIPTION,
         steps=tuple(
             TierStep(floor_units=floor, amount_nanos=draw(rising), per_units=draw(pers), flat_nanos=draw(rising))
             for floor in floors
@@ -100,12 +102,13 @@ def ladders(draw) -> TierLadder:
 
 
 @st.composite
-def cards(draw) -> PriceCard:
-    kind = draw(st.sampled_from(("slots", "slots", "ladder", "percentage", "limit")))
+def cards(draw, *, shared: bool = False) -> PriceCard:
+    kinds = ("slots", "slots", "ladder", "percentage", "limit")
+    kind = draw(st.sampled_from((*kinds, "ladder", "ladder") if shared else kinds))
     parts: dict = {"slots": draw(slot_lists())}
     if kind == "ladder":
         increment = draw(st.sampled_from(((), (Slot(start_units=0, increment_units=30, amount_nanos=0, per_units=1),))))
-        parts = {"slots": increment, "ladder": draw(ladders())}
+        parts = {"slots": increment, "ladder": draw(ladders(shared=shared))}
     elif kind == "percentage":
         parts = {"percentage": draw(st.sampled_from((Fraction(1), Fraction(115, 100), Fraction(-1, 3))))}
     elif kind == "limit":
@@ -127,12 +130,12 @@ def cards(draw) -> PriceCard:
 
 
 @st.composite
-def rules(draw, code: str) -> TariffRule:
+def rules(draw, code: str, *, shared: bool = False) -> TariffRule:
     surcharge = draw(st.sampled_from((False, False, False, True)))
     return TariffRule(
         code=code,
         match=draw(matches()),
-        card=draw(cards()),
+        card=draw(cards(shared=shared)),
         priority=draw(st.sampled_from((0, 0, 1, -1))),
         surcharge=surcharge,
         blocked=False if surcharge else draw(st.sampled_from((*[False] * 9, True))),
@@ -142,17 +145,17 @@ def rules(draw, code: str) -> TariffRule:
 
 
 @st.composite
-def tariffs(draw) -> Tariff:
-    count = draw(st.integers(1, 5))
-    fallback = TariffRule(code="fallback", match=Match(), card=draw(cards()), priority=-5)
-    listed = [draw(rules(f"r{number}")) for number in range(count)]
+def tariffs(draw, code: str = "tariff", *, most: int = 5, shared: bool = False, currency: str = "EUR") -> Tariff:
+    count = draw(st.integers(1, most))
+    fallback = TariffRule(code="fallback", match=Match(), card=draw(cards(shared=shared)), priority=-5)
+    listed = [draw(rules(f"r{number}", shared=shared)) for number in range(count)]
     return Tariff(
-        code="tariff",
+        code=code,
         names=NAMES,
-        currency="EUR",
+        currency=currency,
         calendar="calendar",
         rules=tuple(listed + [fallback] * draw(st.sampled_from((0, 1, 1, 1)))),
-        decks=draw(st.sampled_from(((), ("deck",)))),
+        decks=draw(st.sampled_from(((), ("deck",)))) if currency == "EUR" else (),
         band_by_start=draw(st.sampled_from((False, False, True))),
         rounding=draw(st.sampled_from(RoundingMode)),
         decimals=draw(st.sampled_from((0, 2, 4, 9))),
@@ -230,3 +233,64 @@ def bucket_rows(draw, codes: list[str]) -> list[dict]:
         for code in codes
         for _ in range(draw(st.sampled_from((1, 1, 2))))
     ]
+
+
+# ---------------------------------------------------------------- what is shared: a month of several subscriptions
+
+MEMBERS = (
+    Member(1, 10, pool="family"),
+    Member(2, 10, pool="family", segment="business", resellers=("near",)),
+    Member(3, 20, pool="family", resellers=("near", "far")),
+    Member(4, 20),
+)
+
+
+@st.composite
+def worlds(draw):
+    """One or two releases, each with its effective date; tariffs of customers, resellers and a supplier."""
+    releases = [(0, draw(shared_catalogues()))]
+    if draw(st.booleans()):
+        releases.append((draw(st.sampled_from(STARTS)) + draw(st.sampled_from((0, 1))), draw(shared_catalogues())))
+    return releases
+
+
+@st.composite
+def shared_catalogues(draw):
+    included = tuple(draw(allowances(f"a{number}")) for number in range(draw(st.integers(0, 3))))
+    others = [draw(tariffs(code, most=1, shared=True)) for code in ("wholesale", "bulk")]
+    cost = draw(tariffs("cost", most=1, shared=True, currency=draw(st.sampled_from(("EUR", "EUR", "USD")))))
+    return a_catalogue(
+        draw(tariffs(most=3, shared=True)),
+        *others,
+        cost,
+        allowances=included,
+        calendars={"calendar": CALENDAR},
+        decks={"deck": DECK},
+        reseller_tariffs=draw(st.sampled_from(({"near": "wholesale", "far": "bulk"}, {"near": "bulk"}))),
+        supplier_tariffs=draw(st.sampled_from(({"carrier": "cost"}, {"carrier": "cost"}, {"other": "cost"}))),
+    )
+
+
+@st.composite
+def shared_buckets(draw, codes: list[str]) -> list[SharedBucket]:
+    rows = draw(bucket_rows(codes))
+    found = []
+    for number, row in enumerate(rows, 1):
+        scope = draw(st.sampled_from(CounterScope))
+        owner_id = {CounterScope.SUBSCRIPTION: (1, 2, 3, 4), CounterScope.ACCOUNT: (10, 20), CounterScope.POOL: (-1,)}
+        pool = "family" if scope is CounterScope.POOL else ""
+        found.append(
+            SharedBucket(
+                bucket_id=number, scope=scope, pool=pool, owner_id=draw(st.sampled_from(owner_id[scope])), **row
+            )
+        )
+    return found
+
+
+@st.composite
+def shared_usages(draw) -> Usage:
+    return replace(
+        draw(usages()),
+        subscription_id=draw(st.sampled_from([member.subscription_id for member in MEMBERS])),
+        supplier=draw(st.sampled_from(("", "carrier"))),
+    )

@@ -4,18 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.rating.builders import grants_of, holdings_of, priced
+from tests.rating.builders import grants_of, holdings_of, priced, usage_of
+from tests.rating.court import Court, LegVerdict, Member, SharedBucket, allowances_of
 from tests.rating.judge import Bucket, Judge, Usage, Verdict
-from tests.rating.strategies import bucket_rows, catalogues, usages
+from tests.rating.strategies import MEMBERS, bucket_rows, catalogues, shared_buckets, shared_usages, usages, worlds
 
 from millicent.catalog.types import Catalogue
-from millicent.rating.services import compile_catalogue
+from millicent.rating.services import compile_catalogue, price_usage
 from millicent.rating.types import Reason
 
 REDUCED = os.environ.get("MILLICENT_JUDGE_REDUCED") == "1"
@@ -97,6 +99,81 @@ def cases(draw):
 
 
 CALM = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+def the_kernel_agrees_with_the_court(releases, calls: list[Usage], buckets: list[SharedBucket]) -> None:
+    calls = sorted(calls, key=lambda usage: usage.instant_ms)
+    court = Court(releases, MEMBERS, buckets)
+    expected = [(usage.subscription_id, leg) for usage in calls for leg in court.judge(usage)]
+
+    result = price_usage(
+        programs=[
+            (from_ms, number, compile_catalogue(catalogue)) for number, (from_ms, catalogue) in enumerate(releases)
+        ],
+        usage=usage_of(*({**as_row(call), **shared_row(call)} for call in calls)),
+        holdings=holdings_of(*map(holding_row, MEMBERS)),
+        grants=grants_of(*map(grant_row, buckets)),
+    )
+
+    legs = [
+        (
+            row["subscription_id"],
+            LegVerdict(row["leg"], row["leg_party"], row["tariff"], verdict_of(row), row["margin_nanos"]),
+        )
+        for row in result.rated.iter_rows(named=True)
+    ]
+    assert legs == expected
+    assert result.grants["remaining"].to_list() == [court.remaining[bucket.bucket_id] for bucket in buckets]
+    counted = {
+        (counter, scope, ("party", pool) if owner == -1 and pool != "family" else pool or owner): units
+        for counter, scope, owner, pool, units in result.counters.iter_rows()
+    }
+    assert counted == {
+        (name, scope.value, owner): units for (name, scope, owner), units in court.counters.items() if units
+    }
+
+
+def shared_row(call: Usage) -> dict:
+    account = {member.subscription_id: member.account_id for member in MEMBERS}
+    return {
+        "subscription_id": call.subscription_id,
+        "billing_account_id": account[call.subscription_id],
+        "supplier": call.supplier,
+    }
+
+
+def holding_row(member: Member) -> dict:
+    return {
+        "subscription_id": member.subscription_id,
+        "billing_account_id": member.account_id,
+        "pool": member.pool,
+        "segment": member.segment,
+        "reseller": "/".join(member.resellers),
+    }
+
+
+def grant_row(bucket: SharedBucket) -> dict:
+    return {**asdict(bucket), "scope": bucket.scope.value}
+
+
+@st.composite
+def months(draw):
+    releases = draw(worlds())
+    codes = sorted({code for _, catalogue in releases for code in allowances_of(catalogue)})
+    return releases, draw(st.lists(shared_usages(), min_size=2, max_size=6)), draw(shared_buckets(codes))
+
+
+@settings(max_examples=10 if REDUCED else 40, **CALM)
+@given(months())
+def test_what_is_shared_and_every_leg_is_what_the_judges_say_release_after_release(month):
+    the_kernel_agrees_with_the_court(*month)
+
+
+@pytest.mark.slow
+@settings(max_examples=2_000, **CALM)
+@given(months())
+def test_what_is_shared_and_every_leg_is_what_the_judges_say_at_length(month):
+    the_kernel_agrees_with_the_court(*month)
 
 
 @settings(max_examples=25 if REDUCED else 200, **CALM)

@@ -529,3 +529,43 @@ def test_every_leg_is_priced_in_one_pass_and_margins_run_down_the_chain():
     ]
     assert by_leg[7] == (2, 3, "far", 5 * CENT, None)
     assert reasons(result)[9] == "NO_TARIFF"
+
+
+def test_a_usage_has_the_legs_of_the_release_in_force_when_it_began():
+    def released(reseller: str, supplier: str):
+        tariffs = [a_tariff(a_rule(card=a_card(price)), code=code) for code, price in
+                   (("tariff", 10 * CENT), ("dear", 6 * CENT), ("cheap", 5 * CENT), ("cost", 2 * CENT))]  # fmt: skip
+        return a_program(*tariffs, reseller_tariffs={"near": reseller}, supplier_tariffs={supplier: "cost"})
+
+    result = price_usage(
+        programs=[(0, 1, released("dear", "carrier")), (NOON, 2, released("cheap", "other"))],
+        usage=usage_of(a_call(1, when=NOON - 1, supplier="carrier"), a_call(1, when=NOON, supplier="carrier")),
+        holdings=holdings_of({"reseller": "near"}),
+    )
+
+    assert result.rated.select("event_key_low", "leg_party", "tariff", "amount_nanos", "margin_nanos").rows() == [
+        (1, "", "tariff", 10 * CENT, 4 * CENT),
+        (1, "carrier", "cost", 2 * CENT, None),
+        (1, "near", "dear", 6 * CENT, 4 * CENT),
+        (2, "", "tariff", 10 * CENT, 5 * CENT),
+        (2, "carrier", "", 0, None),
+        (2, "near", "cheap", 5 * CENT, None),
+    ]
+
+
+@pytest.mark.parametrize("scope", CounterScope)
+def test_two_ladders_of_one_usage_do_not_count_on_each_other_also_where_nobody_keeps_count(scope):
+    def first_minute_costs(counter: str) -> PriceCard:
+        steps = (TierStep(floor_units=0, amount_nanos=CENT), TierStep(floor_units=60, amount_nanos=0))
+        return PriceCard(ladder=TierLadder(model=TierModel.GRADUATED, counter=counter, scope=scope, steps=steps))
+
+    program = a_program(
+        a_tariff(
+            a_rule("base", first_minute_costs("a")),
+            a_rule("extra", first_minute_costs("b"), surcharge=True),
+        )
+    )
+    listed = price_stateless(programs=[(0, 1, program)], usage=usage_of(a_call(60)), holdings=holdings_of())
+
+    assert amounts(priced(program, a_call(60))) == [120 * CENT]
+    assert listed["amount_nanos"].to_list() == [120 * CENT]

@@ -6,11 +6,12 @@ from millicent.rating.kernel.splice import spliced
 
 @spliced
 def counter_place(charges: Charges, row: int, counter: int, state: State) -> int:
-    """Where the counter of this usage's owner stands, or NOTHING when nobody keeps it."""
+    """Where the counter of this usage's owner stands. When nobody keeps it, a number below zero of its own: two ladders
+    of one usage do not count on each other."""
     if charges.counter_owner[row, 0] < 0:  # list prices: no counter is kept at all
-        return NOTHING
+        return NOTHING - counter
     owner = charges.counter_owner[row, state.counter_scope[counter]]
-    return NOTHING if owner < 0 else state.counter_first[counter] + owner
+    return NOTHING - counter if owner < 0 else state.counter_first[counter] + owner
 
 
 @spliced

@@ -82,7 +82,7 @@ def prepare(
         holdings.effective_until_ms,
         holding,
     )
-    newest = max(programs, key=lambda release: release[0], default=None)
+    releases = sorted(programs, key=lambda release: release[0])
     return Call(
         usage=complete,
         instant_ms=instant_ms,
@@ -93,10 +93,19 @@ def prepare(
             tariff=held(ordered["tariff"], holding),
             reseller=held(ordered["reseller"], holding),
             supplier=complete["supplier"],
-            reseller_tariffs=newest[2].reseller_tariffs if newest else {},
-            supplier_tariffs=newest[2].supplier_tariffs if newest else {},
+            release=_places(releases, instant_ms=instant_ms),
+            reseller_tariffs=[program.reseller_tariffs for _, _, program in releases] or [{}],
+            supplier_tariffs=[program.supplier_tariffs for _, _, program in releases] or [{}],
         ),
     )
+
+
+def _places(releases: Sequence[tuple[int, int, TariffProgram]], *, instant_ms: Int64s) -> Int64s:
+    """The place of the release in force at each instant; the first before any was."""
+    if len(releases) < 2:
+        return np.zeros(len(instant_ms), np.int64)
+    starts = np.array([start for start, _, _ in releases], np.int64)
+    return np.maximum(np.searchsorted(starts, instant_ms, side="right") - 1, 0)
 
 
 def held(column: pl.Series, holding: Int64s) -> pl.Series:

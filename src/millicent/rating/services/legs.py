@@ -3,7 +3,7 @@
 The chain runs customer, reseller, reseller's reseller ..., supplier: each leg's margin is its amount less the next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,10 +29,14 @@ def expand_legs(
     tariff: pl.Series,
     reseller: pl.Series,
     supplier: pl.Series,
-    reseller_tariffs: Mapping[str, str],
-    supplier_tariffs: Mapping[str, str],
+    release: Int64s,
+    reseller_tariffs: Sequence[Mapping[str, str]],
+    supplier_tariffs: Sequence[Mapping[str, str]],
 ) -> Legs:
-    """Every leg of every usage, the retail leg first. Without supplier tariffs nobody's cost is asked for."""
+    """Every leg of every usage, the retail leg first. Without supplier tariffs nobody's cost is asked for.
+
+    `release` says by its place which of the releases was in force when each usage began: its tariffs are asked.
+    """
     count = len(tariff)
     parties = {"": 0}
     pieces = [(np.arange(count), int(Leg.RETAIL), np.zeros(count, np.int32), tariff)]
@@ -40,12 +44,15 @@ def expand_legs(
         rows = np.flatnonzero((reseller == chain).to_numpy())
         for level, code in enumerate(chain.split("/")):
             number = parties.setdefault(code, len(parties))
-            pieces.append(_piece(rows, int(Leg.RESELLER) + level, number, reseller_tariffs.get(code, "")))
-    if supplier_tariffs:
+            codes = _codes_of(code, release=release[rows], tariffs=reseller_tariffs)
+            pieces.append(_piece(rows, int(Leg.RESELLER) + level, number, codes))
+    if any(supplier_tariffs):
+        asks = np.array([bool(each) for each in supplier_tariffs])
         for code in sorted(set(supplier.unique().to_list()) - {""}):
-            rows = np.flatnonzero((supplier == code).to_numpy())
+            rows = np.flatnonzero((supplier == code).to_numpy() & asks[release])
             number = parties.setdefault(code, len(parties))
-            pieces.append(_piece(rows, int(Leg.SUPPLIER), number, supplier_tariffs.get(code, "")))
+            codes = _codes_of(code, release=release[rows], tariffs=supplier_tariffs)
+            pieces.append(_piece(rows, int(Leg.SUPPLIER), number, codes))
     usage = np.concatenate([rows for rows, *_ in pieces])
     leg = np.concatenate([np.full(len(rows), number, np.int8) for rows, number, *_ in pieces])
     party = np.concatenate([numbers for _, _, numbers, _ in pieces]).astype(np.int32)
@@ -56,8 +63,12 @@ def expand_legs(
     return Legs(usage=usage, leg=leg, party=party, parties=tuple(parties), tariff=tariffs)
 
 
-def _piece(rows: Int64s, leg: int, party: int, tariff: str) -> tuple[Int64s, int, Int32s, pl.Series]:
-    codes = pl.Series("tariff", [tariff], pl.String).new_from_index(0, len(rows))
+def _codes_of(party: str, *, release: Int64s, tariffs: Sequence[Mapping[str, str]]) -> pl.Series:
+    """A party's tariff under each of these releases; "" where it has none."""
+    return pl.Series("tariff", [each.get(party, "") for each in tariffs], pl.String).gather(release)
+
+
+def _piece(rows: Int64s, leg: int, party: int, codes: pl.Series) -> tuple[Int64s, int, Int32s, pl.Series]:
     return rows, leg, np.full(len(rows), party, np.int32), codes
 
 

@@ -1,6 +1,7 @@
 """A tenant's charging process, put together: where its journal is, which catalogue it has, which doors it opens."""
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -64,19 +65,36 @@ def shard_place(tenant_id: UUID, *, tenant: str) -> ShardPlace:
     )
 
 
-def new_shard(tenant_id: UUID) -> tuple[Shard, set[int]]:
-    """An empty shard with every release that matters from now on; and their numbers."""
+def new_shard(tenant_id: UUID, *, warm: bool = False) -> tuple[Shard, set[int]]:
+    """An empty shard with every release that matters from now on; and their numbers.
+
+    `warm` compiles the loops first, in a shard that is thrown away: its first batch takes names, and those of the real
+    one must go through the journal.
+    """
     programs = programs_from(tenant_id, now_ms=to_ms(system_now()))
     if not programs:
         raise NoCatalogueToCharge("nothing was released yet: `millicent catalog release` first")
+    if warm:
+        Shard(programs).ready()
     return Shard(programs), {release for _, release, _ in programs}
 
 
-def serve(tenant_id: UUID, *, tenant: str, standby: bool = False, on_ready: Callable[[], None] = lambda: None) -> None:
-    """Be the tenant's charging process until SIGTERM or Ctrl-C; as a standby, once the other one is gone."""
+def serve(
+    tenant_id: UUID,
+    *,
+    tenant: str,
+    standby: bool = False,
+    beside_parent: bool = False,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Be the tenant's charging process until SIGTERM or Ctrl-C; as a standby, once the other one is gone.
+
+    `beside_parent`: and no longer than the process that started this one lives.
+    """
     import uvloop
 
-    shard, known = new_shard(tenant_id)
+    parent = os.getppid() if beside_parent else 0
+    shard, known = new_shard(tenant_id, warm=True)
     place = shard_place(tenant_id, tenant=tenant)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -87,7 +105,7 @@ def serve(tenant_id: UUID, *, tenant: str, standby: bool = False, on_ready: Call
         if taken is None:
             return
     plan = _plan(tenant_id, tenant=tenant, place=place, shard=shard, known=known)
-    uvloop.run(_serve(shard, plan, taken=taken, on_ready=on_ready, known=known, tenant_id=tenant_id))
+    uvloop.run(_serve(shard, plan, taken=taken, on_ready=on_ready, known=known, tenant_id=tenant_id, parent=parent))
 
 
 def _plan(tenant_id: UUID, *, tenant: str, place: ShardPlace, shard: Shard, known: set[int]) -> ServePlan:
@@ -110,6 +128,7 @@ async def _serve(
     on_ready: Callable[[], None],
     known: set[int],
     tenant_id: UUID,
+    parent: int,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -121,6 +140,7 @@ async def _serve(
         structlog.get_logger("millicent.charging").info("charging", socket=str(plan.place.socket))
         on_ready()
 
+    watching = asyncio.ensure_future(_stop_with(parent, stop)) if parent else None
     await serve_shard(
         shard,
         plan=plan,
@@ -130,3 +150,12 @@ async def _serve(
         on_restored=partial(adopt_releases_of_sessions, tenant_id, shard, known=known),
         on_ready=ready,
     )
+    if watching is not None:
+        watching.cancel()
+
+
+async def _stop_with(parent: int, stop: asyncio.Event) -> None:
+    """A parent that was killed cannot tell its children."""
+    while os.getppid() == parent:
+        await asyncio.sleep(1)
+    stop.set()

@@ -18,9 +18,11 @@ class ChargingNotProved(Defect):
 
 
 @app.command("serve")
-def serve() -> None:
+def serve(
+    beside_parent: bool = typer.Option(False, "--beside-parent", help="End when the process that started this ends."),
+) -> None:
     """Be the charging process of the tenant until SIGTERM or Ctrl-C. `millicent up` starts one by itself."""
-    _serve(standby=False)
+    _serve(standby=False, beside_parent=beside_parent)
 
 
 @app.command("standby")
@@ -32,7 +34,7 @@ def standby() -> None:
     _serve(standby=True)
 
 
-def _serve(*, standby: bool) -> None:
+def _serve(*, standby: bool, beside_parent: bool = False) -> None:
     from millicent.config.logs import configure_logs
     from millicent.config.settings import settings
     from millicent.config.setup import open_stores, tenant_id_of
@@ -44,7 +46,11 @@ def _serve(*, standby: bool) -> None:
 
     say("standing by" if standby else "opening the shard")
     serve_tenant(
-        tenant_id_of(chosen.tenant), tenant=chosen.tenant, standby=standby, on_ready=lambda: say("charging is open")
+        tenant_id_of(chosen.tenant),
+        tenant=chosen.tenant,
+        standby=standby,
+        beside_parent=beside_parent,
+        on_ready=lambda: say("charging is open"),
     )
     say("charging has stopped")
 

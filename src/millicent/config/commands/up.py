@@ -2,10 +2,14 @@
 
 import signal
 import threading
+from typing import TYPE_CHECKING
 
 import typer
 
 from millicent.config.output import say
+
+if TYPE_CHECKING:
+    from millicent.config.children import Child
 
 app = typer.Typer(help="Start the stores and keep them running; watch folders; take pushed usage; serve metrics.")
 
@@ -14,9 +18,11 @@ app = typer.Typer(help="Start the stores and keep them running; watch folders; t
 def up(
     port: int = typer.Option(-1, help="Port of /metrics and /healthz. Default: MILLICENT_HTTP_PORT."),
     once: bool = typer.Option(False, "--once", help="Do every work once, then stop."),
+    charging: bool = typer.Option(True, help="Keep a charging process while the tenant has a released catalogue."),
 ) -> None:
     """Start the stores, bring tables up to date, do what is due, answer /metrics, /healthz and pushes on 127.0.0.1.
 
+    Live charging runs in a process of its own beside it (`millicent charging status`), started again when it dies.
     SIGTERM and Ctrl-C stop it cleanly: the step in hand is finished first.
     """
     from millicent.config.health import HealthServer
@@ -36,13 +42,54 @@ def up(
     server.start()
     say(f"millicent is up: http://127.0.0.1:{server.port}/healthz and /metrics")
     try:
-        _do_works(stop, once=once)
+        _do_works(stop, once=once, charging=charging and not once)
     finally:
         server.stop()
         say("millicent has stopped")
 
 
-def _do_works(stop: threading.Event, *, once: bool) -> None:
+def _do_works(stop: threading.Event, *, once: bool, charging: bool) -> None:
+    """Each work when it is due, and beside them the charging process."""
+    from millicent.config.children import Child
+
+    child = Child("charging", "serve", "--beside-parent")
+    if charging:
+        keeper = threading.Thread(target=_keep_charging, args=(child, stop), daemon=True)
+        keeper.start()
+    try:
+        _works(stop, once=once)
+    finally:
+        stop.set()
+        if charging:
+            keeper.join()
+            child.stop()
+
+
+def _keep_charging(child: "Child", stop: threading.Event) -> None:
+    """In a thread: a long work must not leave the shard dead meanwhile."""
+    ready = False
+    while not stop.wait(timeout=1):
+        ready = ready or _has_catalogue()
+        if ready:
+            child.keep()
+
+
+def _has_catalogue() -> bool:
+    from django.db import Error, close_old_connections
+
+    from millicent.catalog.selectors import latest_release
+    from millicent.config.setup import tenant_work
+
+    try:
+        with tenant_work():
+            return latest_release() is not None
+    except Error:  # the works tell about a silent database
+        return False
+    finally:
+        close_old_connections()
+
+
+def _works(stop: threading.Event, *, once: bool) -> None:
     """Each work when it is due, one after the other, for every tenant."""
     from millicent.config.works import WORKS, do_work, load_works
     from millicent.kit.clock import system_now

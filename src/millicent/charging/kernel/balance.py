@@ -6,6 +6,7 @@ from millicent.charging.kernel.layout import (
     FACT_MONEY,
     FACT_RANK,
     FACT_SPECIFICITY,
+    J_ACCOUNT,
     J_CHARGED,
     J_COMMAND,
     J_INSTANT,
@@ -120,6 +121,7 @@ def out_of_bounds(books: Books, bucket: int, change: int) -> bool:
 @called
 def money_came(books: Books, out: Out, work: Work, account: int) -> None:
     """Thresholds may be told again, and sessions that wait for money hear of it."""
+    work.job[J_ACCOUNT] = account
     owner = books.account[account]
     if owner["told"] != 0 and balance_of(books, account) >= owner["low_nanos"]:
         owner["told"] = 0
@@ -335,6 +337,7 @@ def credit(books: Books, index: Index, out: Out, work: Work, command: Rows) -> i
     row["opened"] = limit
     cause = int(asked["other_name"]) if asked["other_name"] >= 0 else CAUSE_LIMIT
     add_to(books, out, work, bucket, change, cause)
+    work.job[J_ACCOUNT] = account
     if change > 0:
         money_came(books, out, work, account)
     return _DONE

@@ -57,6 +57,7 @@ from millicent.charging.kernel.units import (
     finish_units,
     grant_slice,
     is_served,
+    next_change,
     refuse,
     roll_segment,
     search,
@@ -261,10 +262,12 @@ def complete(books: Books, out: Out, work: Work, row: int) -> None:
     answer["charged_nanos"] = job[J_CHARGED]
     if job[J_UNCOLLECTED] != 0:
         answer["uncollected_nanos"] = job[J_UNCOLLECTED]
-    if subscriber == 0:
+    account = job[J_ACCOUNT]
+    if subscriber != 0:
+        account = int(books.subscriber[subscriber]["account"])
+        answer["subscriber"] = subscriber
+    if account == 0:
         return
-    account = int(books.subscriber[subscriber]["account"])
-    answer["subscriber"] = subscriber
     answer["currency"] = books.account[account]["currency"]
     answer["available_nanos"] = payable(books, account, subscriber, int(books.meta[0]["now_ms"]))
     if job[J_SESSION] != 0 and books.session[job[J_SESSION]]["state"] != 0:
@@ -352,6 +355,10 @@ def apply_commands(
                 granted = search(books, out, work, reason)
                 if granted >= 0 and verb == _UNITS:
                     grant_slice(books, index, out, state, work, granted, row)
+                    lasts_ms = 1000 * int(out.answer[row]["validity_seconds"])
+                    change_ms = next_change(books, work, program, group, job[J_INSTANT] + lasts_ms)
+                    books.group[group]["tariff_change_ms"] = change_ms
+                    out.answer[row]["tariff_change_ms"] = change_ms
                 elif granted >= 0:
                     out.answer[row]["granted_units"] = granted
                     out.answer[row]["price_nanos"] = work.priced.amount_nanos[0]

@@ -65,13 +65,23 @@ from millicent.charging.kernel.session import close_group, keep_alive, new_group
 from millicent.charging.kernel.splice import called, spliced
 from millicent.charging.types import NO_LIMIT, NOT_SAID, Flag, NoticeKind, Result, Rows
 from millicent.kit.kernels import Int64s
-from millicent.rating.kernel.arrays import AMOUNT_LIMIT, NOTHING, PICK_TARIFF, TARIFF_PREFIX_SET, State
+from millicent.rating.kernel.arrays import (
+    AMOUNT_LIMIT,
+    NOTHING,
+    PICK_ROOT,
+    PICK_TARIFF,
+    TARIFF_CALENDAR,
+    TARIFF_PREFIX_SET,
+    State,
+)
 from millicent.rating.kernel.prefix import node_of
+from millicent.rating.kernel.rule import case_at
 from millicent.rating.types import Reason
 
 (P_START, P_SETTLE, P_ROLL, P_SETTLE_AFTER, P_ASK, P_SLICE, P_FINISH, P_EVENT, P_REMEMBER, P_OVER, P_AWAY) = range(11)
 # steps of the search for the largest slice
 S_SEARCH, S_LAST = range(2)
+UNKNOWN_CASE = -2
 
 _DONE, _UNKNOWN_SUBSCRIBER, _UNKNOWN_SESSION = (
     int(Result.DONE),
@@ -557,6 +567,34 @@ def grant_slice(books: Books, index: Index, out: Out, state: State, work: Work, 
         answer["final"] = policy["final"]
         answer["threshold_units"] = NOT_SAID
         books.session[job[J_SESSION]]["wanting"] = 1
+
+
+@spliced
+def next_change(books: Books, work: Work, program: Program, group: int, until_ms: int) -> int:
+    """The next instant before another at which this usage would have another price; NOT_SAID where there is none.
+
+    Of usage measured in time nobody needs to know: it is priced second by second.
+    """
+    usage = books.group[group]
+    if usage["unit"] == SECONDS:
+        return NOT_SAID
+    pick = work.charges.pick[0]
+    tariff = program.selection.pick[pick, PICK_TARIFF]
+    at_ms = work.job[J_INSTANT]
+    first = UNKNOWN_CASE
+    while True:
+        case, certain_ms, _ = case_at(
+            program.prefixes, program.selection, program.calendars, program.prices.tariff[tariff, TARIFF_CALENDAR],
+            pick, program.selection.pick[pick, PICK_ROOT], work.job[J_NODE], int(usage["start_ms"]), at_ms,
+            work.scratch.calendar_hint,
+        )  # fmt: skip
+        if first == UNKNOWN_CASE:
+            first = case
+        elif case != first:
+            return at_ms
+        if certain_ms >= until_ms:
+            return NOT_SAID
+        at_ms = certain_ms
 
 
 @called

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Count
+
 from millicent.charging.models.durability import ProjectedBalance
-from millicent.charging.models.people import BalanceLine, BalanceOrder
+from millicent.charging.models.people import BalanceLine, BalanceOrder, VoucherBatch
 from millicent.charging.orders import as_order
 from millicent.charging.people import Order, OrderState
 from millicent.charging.types import BucketKind
@@ -113,3 +115,39 @@ def money_by_currency() -> dict[str, int]:
         [int(BucketKind.MONEY)],
     )
     return {currency: int(total) for currency, total in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCount:
+    """One batch of vouchers and how far it is used."""
+
+    code: str
+    currency: str
+    amount_nanos: int
+    made: int
+    redeemed: int
+    blocked: int  # one by one
+    is_blocked: bool  # as a whole
+    valid_until_ms: int
+    made_by: str
+
+
+def voucher_batches() -> list[BatchCount]:
+    """Every batch, oldest first."""
+    batches = VoucherBatch.objects.order_by("id").annotate(
+        redeemed=Count("vouchers__redeemed_at_ms"), blocked=Count("vouchers__blocked_at_ms")
+    )
+    return [
+        BatchCount(
+            code=batch.code,
+            currency=batch.currency,
+            amount_nanos=batch.amount_nanos,
+            made=batch.voucher_count,
+            redeemed=batch.redeemed,
+            blocked=batch.blocked,
+            is_blocked=batch.blocked_at_ms is not None,
+            valid_until_ms=batch.valid_until_ms,
+            made_by=batch.made_by,
+        )
+        for batch in batches
+    ]

@@ -162,6 +162,7 @@ class Voucher(TenantTable):
         db_table = "charging_voucher"
         constraints = (
             models.UniqueConstraint(fields=("tenant_id", "serial"), name="a_voucher_has_its_own_serial"),
+            models.UniqueConstraint(fields=("tenant_id", "code_hash"), name="a_voucher_code_opens_one_voucher"),
             models.CheckConstraint(
                 condition=Q(redeemed_at_ms__isnull=True, order__isnull=True)
                 | Q(redeemed_at_ms__isnull=False, order__isnull=False),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from millicent.charging.journal.errors import ShardSilent
 from millicent.charging.server.frames import (
@@ -131,10 +131,9 @@ class ChargingClient(asyncio.Protocol):
             raise ShardSilent(f"no charging process answers at {self._path}: {silence.strerror}") from silence
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "a Unix socket reads and writes"
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's do not say so by inheritance
         self._received.clear()
-        self._out = FrameWriter(transport)
+        self._out = FrameWriter(self._transport)
 
     def data_received(self, piece: bytes) -> None:
         self._received += piece

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import numpy as np
 import pytest
+import uvloop
 from tests.charging.journal.builders import a_place, some_commands
 from tests.charging.journal.fake_shard import FakeShard
 
@@ -41,7 +42,7 @@ def test_answers_numbers_and_notices_pass_over_the_socket(tenant_id, tmp_path):
             await port.submit(some_commands(1, verb=Verb.ADJUST))
             await port.number_of(NameKind.PEER, "nas-2")
 
-    asyncio.run(work())
+    uvloop.run(work())
 
     assert heard == [([7], ["session 7"])]
 
@@ -58,7 +59,7 @@ def test_code_that_blocks_asks_the_same(tenant_id, tmp_path):
         async with a_served_shard(place):
             return await asyncio.to_thread(blocking)
 
-    assert asyncio.run(work()) == [4, 9]
+    assert uvloop.run(work()) == [4, 9]
 
 
 def test_a_refusal_says_why_and_nothing_was_applied(tenant_id, tmp_path):
@@ -71,7 +72,7 @@ def test_a_refusal_says_why_and_nothing_was_applied(tenant_id, tmp_path):
             assert refusal.value.facts["code"] == "charging_busy"
             return (await port.submit(some_commands(0)))["available_nanos"].tolist()
 
-    assert asyncio.run(work()) == [0]
+    assert uvloop.run(work()) == [0]
 
 
 def test_nobody_at_the_socket_is_said_at_once(tmp_path):
@@ -95,7 +96,7 @@ def test_a_client_connects_to_the_next_process_and_forgets(tenant_id, tmp_path):
             await port.__aexit__()
         return answers["available_nanos"].tolist()
 
-    assert asyncio.run(work()) == [6]
+    assert uvloop.run(work()) == [6]
     assert forgotten == [True]
 
 
@@ -113,7 +114,7 @@ def test_an_answer_that_cannot_come_any_more_is_said_to_be_lost(tenant_id, tmp_p
                 await asked
             opened.engine.end(None)
 
-    asyncio.run(work())
+    uvloop.run(work())
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_a_client_that_speaks_nonsense_is_disconnected_and_the_others_are_served
             writer.close()
             return (await port.submit(some_commands(3)))["available_nanos"].tolist()
 
-    assert asyncio.run(work()) == [3]
+    assert uvloop.run(work()) == [3]
 
 
 def test_a_text_outside_of_its_submission_is_refused():

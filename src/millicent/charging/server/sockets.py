@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from stat import S_ISDIR
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -65,9 +65,8 @@ class _Connection(asyncio.Protocol):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "a Unix socket reads and writes"
-        self._transport = transport
-        self._out = FrameWriter(transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's do not say so by inheritance
+        self._out = FrameWriter(self._transport)
         self._server.connections.add(self)
         self._out.add(Kind.HELLO, 0, hello(epoch=self._server.epoch, shard=self._server.shard))
 

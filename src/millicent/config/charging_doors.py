@@ -9,6 +9,7 @@ from millicent.charging.server.doors import StartDoor
 
 # name -> "module:function"
 DOORS: dict[str, str] = {
+    "diameter": "millicent.network.diameter.starting:start_diameter",
     "radius": "millicent.network.radius.starting:start_radius",
 }
 

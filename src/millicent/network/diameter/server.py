@@ -47,10 +47,11 @@ class DiameterServer:
         self._batches = Batches(port, settings=settings, naming=self.naming, now_ms=now_ms)
         self.sessions = Sessions(port, settings=settings, naming=self.naming, now_ms=now_ms)
         self._servers: list[asyncio.Server] = []
-        self._woken = asyncio.Event()
+        self._woken, self._left = asyncio.Event(), asyncio.Event()
         self._places = asyncio.Semaphore(MOST_IN_FLIGHT)
         self._settling: set[asyncio.Task[None]] = set()
         self._feeder: asyncio.Task[None] | None = None
+        self._was_full = False
         port.listen(Door.DIAMETER, self.sessions.told)
         port.on_restart(self.naming.forget)
 
@@ -86,8 +87,8 @@ class DiameterServer:
         with suppress(TimeoutError):
             async with asyncio.timeout(GOOD_BYE_SECONDS):
                 while self.connections:
-                    await asyncio.sleep(0)
-                    await asyncio.wait_for(self._gone(), GOOD_BYE_SECONDS)
+                    self._left.clear()
+                    await self._left.wait()
         for connection in [*self.connections]:
             connection.transport.abort()
         if self._feeder:
@@ -95,13 +96,6 @@ class DiameterServer:
             with suppress(asyncio.CancelledError):
                 await self._feeder
         await self.sessions.stop()
-
-    async def _gone(self) -> None:
-        """Until a peer has gone."""
-        self._leaving = asyncio.get_running_loop().create_future()
-        await self._leaving
-
-    _leaving: asyncio.Future[None] | None = None
 
     # what connections tell
 
@@ -130,8 +124,7 @@ class DiameterServer:
         self.waiting -= connection.waiting
         self.connections.pop(connection, None)
         self.sessions.disconnected(connection)
-        if self._leaving and not self._leaving.done():
-            self._leaving.set_result(None)
+        self._left.set()
         self._look_at_flow()
 
     def wake(self) -> None:
@@ -175,8 +168,6 @@ class DiameterServer:
             self._was_full = full
             for connection in self.connections:
                 connection.look_at_flow()
-
-    _was_full = False
 
 
 def _tls(listener: Listener) -> ssl.SSLContext | None:

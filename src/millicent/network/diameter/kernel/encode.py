@@ -91,7 +91,7 @@ def _text(
 
 
 @spliced
-def _closed(out: UInt8s, begun: int, at: int) -> int:
+def _closed(out: Out, begun: int, at: int) -> int:
     """Say the length of the group that began at `begun`; its flags stand."""
     length = at - begun
     out.octets[begun + 5] = np.uint8(length >> 16 & 255)

@@ -17,7 +17,9 @@ from tests.billing.builders import (
     minutes_included,
 )
 
+from millicent.billing.services.show_bill import show_bill
 from millicent.catalog.types import CounterScope, Rollover
+from millicent.kit.tenancy import tenant_scope
 
 
 def test_a_company_pays_for_its_branches_on_one_bill(open_office):
@@ -123,6 +125,27 @@ def test_a_bundle_brings_its_childrens_prices_and_a_family_shares_its_minutes(op
         ("recurring", "line_fee", 5_00),
         ("usage", "Calls, Spain", 36),
     ]
+    with tenant_scope(office.tenant_id):
+        bill = show_bill("A-2026-000001", catalogue=office.facts.catalogues[0].catalogue)
+    assert [(use.owner, use.granted_units, use.used_units) for use in bill.allowances] == [("family", 600, 600)]
+
+
+def test_minutes_that_a_branch_shares_say_on_the_companys_bill_which_branch_it_is(open_office):
+    plan = an_offering("plan", tariff="voice", allowances=(minutes_included(10, scope=CounterScope.ACCOUNT),))
+    office = open_office(
+        facts(
+            plan,
+            accounts=[an_account(1), an_account(2, payer_id=1, parent_id=1)],
+            subscriptions=[a_subscription(subscription_id=22, account_id=2)],
+            calls=(a_call(at(2026, 9, 10, 12), seconds=60, subscription_id=22),),
+        )
+    )
+
+    office.release_month(10)
+
+    with tenant_scope(office.tenant_id):
+        bill = show_bill("A-2026-000001", catalogue=office.facts.catalogues[0].catalogue)
+    assert [(use.owner, use.used_units) for use in bill.allowances] == [(bill.accounts[1].code, 60)]
 
 
 def test_what_is_left_rolls_over_once_and_is_then_gone(open_office):

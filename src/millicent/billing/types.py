@@ -75,7 +75,7 @@ class AllowanceUse:
     unit: str
     granted_units: int | None  # with what rolled over; None: unlimited
     used_units: int
-    owner: str = ""  # who shares it, where no subscription has it alone: the code of a billing account, or a pool's name
+    owner: str = ""  # who shares it, if no subscription has it alone: the code of a billing account, or a pool's name
 
 
 @unique

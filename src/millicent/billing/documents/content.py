@@ -61,6 +61,7 @@ class AccountBlock(TypedDict):
 
 class AllowanceRow(TypedDict):
     name: str
+    small: str  # who shares it, where that has to be said
     text: str
     left: str
     permille: int  # used, 0 to 1000; -1 unlimited
@@ -244,10 +245,12 @@ def _tax_notes(bill: Bill, formats: Formats) -> Iterator[str]:
 
 
 def _allowance(bill: Bill, use: AllowanceUse, formats: Formats) -> AllowanceRow:
-    owner = use.subscription_code or _sharers(bill, use, formats)
+    sharers = _sharers(bill, use, formats)
+    owner = use.subscription_code or ("" if sharers else formats.word("shared"))
     used = formats.quantity(use.used_units, use.unit)
     row: AllowanceRow = {
-        "name": f"{read_text(use.texts, formats.language)} · {owner}",
+        "name": " · ".join(text for text in (read_text(use.texts, formats.language), owner) if text),
+        "small": sharers,
         "text": used,
         "left": formats.word("unlimited"),
         "permille": -1,
@@ -261,10 +264,10 @@ def _allowance(bill: Bill, use: AllowanceUse, formats: Formats) -> AllowanceRow:
 
 
 def _sharers(bill: Bill, use: AllowanceUse, formats: Formats) -> str:
-    """Whose a shared allowance is. It goes without saying where the bill is of one account and shares no pool."""
+    """Whose a shared allowance is; "" where that goes without saying: on a bill of one account without pools."""
     labels = {account.code: _account_label(account) for account in bill.accounts}
-    if not use.owner or (use.owner in labels and len(labels) == 1):
-        return formats.word("shared")
+    if use.subscription_code or not use.owner or (use.owner in labels and len(labels) == 1):
+        return ""
     return formats.word("shared_by", owner=labels.get(use.owner, use.owner))
 
 

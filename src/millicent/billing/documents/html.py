@@ -59,6 +59,10 @@ def _number(text: str, *, credit: bool = False) -> str:
     return f'<td class="number{" credit" if credit else ""}">{escape(text)}</td>'
 
 
+def _small(text: str) -> str:
+    return f'<span class="small">{escape(text)}</span>' if text else ""
+
+
 def _header_row(texts: Sequence[str], *, numeric: Sequence[bool]) -> str:
     cells = (
         f'<th scope="col"{" class=number" if right else ""}>{escape(text)}</th>'
@@ -188,7 +192,8 @@ def _allowances(content: BillContent) -> Iterator[str]:
 def _allowance_row(row: AllowanceRow) -> str:
     meter = f'<span class="meter"><span style="width:{row["permille"] // 10}%"></span></span>'
     shown = meter if row["permille"] >= 0 else ""
-    return f"<tr><td>{escape(row['name'])}</td><td>{shown}</td>{_number(row['text'])}{_number(row['left'])}</tr>"
+    name = escape(row["name"]) + _small(row["small"])
+    return f"<tr><td>{name}</td><td>{shown}</td>{_number(row['text'])}{_number(row['left'])}</tr>"
 
 
 def _charges(content: BillContent) -> Iterator[str]:
@@ -214,9 +219,8 @@ def _account(account: AccountBlock, *, head: str, words: dict[str, str]) -> Iter
 
 
 def _charge_row(row: ChargeRow) -> str:
-    small = f'<span class="small">{escape(row["small"])}</span>' if row["small"] else ""
     numbers = _number(row["quantity"]) + _number(row["amount"], credit=row["credit"])
-    return f"<tr><td>{escape(row['text'])}{small}</td>{numbers}</tr>"
+    return f"<tr><td>{escape(row['text'])}{_small(row['small'])}</td>{numbers}</tr>"
 
 
 def _details(content: BillContent) -> Iterator[str]:

@@ -153,7 +153,9 @@ def _allowances(content: BillContent) -> Table:
 
 
 def _allowance_row(allowance: AllowanceRow) -> Row:
-    row = _ALLOWANCES.row((allowance["name"], "", allowance["text"], allowance["left"]))
+    cells = (allowance["name"], "", allowance["text"], allowance["left"])
+    remark = allowance["small"]
+    row = _ALLOWANCES.remarked(cells, look="plain", remark=remark) if remark else _ALLOWANCES.row(cells)
     return {**row, "meter": allowance["permille"]} if allowance["permille"] >= 0 else row
 
 

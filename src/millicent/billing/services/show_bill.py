@@ -12,7 +12,16 @@ from millicent.billing.rules.allowances import UNLIMITED_UNITS
 from millicent.billing.rules.releases import ReleaseView
 from millicent.billing.types import AllowanceUse, Bill, BillLine, BillState, BillTax, ReleasedCatalogue
 from millicent.catalog.selectors import catalogue_of
-from millicent.catalog.types import Allowance, AllowanceKind, Catalogue, ChargeKind, LocalizedText, Period, PeriodUnit
+from millicent.catalog.types import (
+    Allowance,
+    AllowanceKind,
+    Catalogue,
+    ChargeKind,
+    CounterScope,
+    LocalizedText,
+    Period,
+    PeriodUnit,
+)
 from millicent.customers.types import BillCycle, BillingAccountFacts, TaxExemption
 from millicent.kit.bulk import read_rows
 from millicent.kit.clock import from_ms, zone_named
@@ -157,7 +166,8 @@ def _allowances(
     )
     view = ReleaseView(ReleasedCatalogue(number=row.release_number, effective_from_ms=0, catalogue=catalogue))
     uses = []
-    for code, _scope, _owner, _pool, opened, used, subscription_code in found:
+    codes = {account.billing_account_id: account.code for account in accounts}
+    for code, scope, owner_id, pool, opened, used, subscription_code in found:
         allowance = _allowance_named(code, view=view)
         if allowance is not None:
             uses.append(
@@ -167,9 +177,16 @@ def _allowances(
                     unit=_unit_of(allowance, catalogue=catalogue, currency=row.currency),
                     granted_units=None if opened >= UNLIMITED_UNITS else int(opened),
                     used_units=int(used),
+                    owner=codes.get(owner_id, "") if scope == CounterScope.ACCOUNT else _pool_name(pool),
                 )
             )
     return tuple(uses)
+
+
+def _pool_name(pool: str) -> str:
+    """A pool's name as its operator gave it. A subscription outside any pool shares with nobody."""
+    name = pool.partition("/")[2]
+    return "" if name.startswith("alone:") else name
 
 
 def _allowance_named(code: str, *, view: ReleaseView) -> Allowance | None:

@@ -10,6 +10,7 @@ import polars as pl
 from millicent.billing.rules.allowances import Bucket
 from millicent.billing.rules.computed import ComputedBill
 from millicent.billing.rules.cycles import CycleSpan
+from millicent.kit.bulk import WrittenRows
 from millicent.ledger.types import Posting
 
 
@@ -115,13 +116,16 @@ class BillToIssue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedBatch:
-    """A computed batch as rows. `bills` has one row and `to_issue` one value for each bill, in the same order."""
+    """A computed batch as rows, written where it was computed: only the bills' own rows wait for their numbers.
+
+    `bills` has one row and `to_issue` one value for each bill, in the same order.
+    """
 
     order: BatchOrder
     series: str
     bills: pl.DataFrame
     to_issue: tuple[BillToIssue, ...]
-    frames: Mapping[str, pl.DataFrame]  # table -> rows
+    rows: Mapping[str, WrittenRows]  # by table
     parked: tuple[Parked, ...]
     totals: Mapping[str, int] = field(default_factory=dict)
 

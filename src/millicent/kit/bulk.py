@@ -1,6 +1,7 @@
 """Many rows in, many rows out: polars frames over PostgreSQL's COPY, inside the running tenant's transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
 from typing import Any
@@ -12,17 +13,45 @@ from psycopg import sql
 _names = count()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenRows:
+    """Rows as the text that COPY reads: what one process hands to another that only has to insert them."""
+
+    columns: tuple[str, ...]
+    text: bytes
+    height: int
+
+
+def write_rows(frame: pl.DataFrame) -> WrittenRows:
+    """The frame as `insert_rows` takes it."""
+    return WrittenRows(columns=tuple(frame.columns), text=_csv(frame), height=frame.height)
+
+
+def insert_rows(rows: WrittenRows, *, table: str) -> int:
+    """The same as `insert_frame`, of rows that were written before."""
+    return _insert([rows.text], columns=rows.columns, height=rows.height, table=table)
+
+
 def insert_frame(frame: pl.DataFrame, *, table: str) -> int:
     """Insert every row of the frame into a table, or none. Returns how many.
 
     COPY refuses tables with row security, so the rows go to a temporary table first and from there in one INSERT,
     which obeys it. Columns that the frame does not have get the table's defaults; null is NULL, "" is "".
     """
-    if frame.is_empty():
+    pieces = (_csv(piece) for piece in frame.iter_slices(50_000))
+    return _insert(pieces, columns=frame.columns, height=frame.height, table=table)
+
+
+def _csv(frame: pl.DataFrame) -> bytes:
+    return frame.write_csv(include_header=False).encode()
+
+
+def _insert(pieces: Iterable[bytes], *, columns: Sequence[str], height: int, table: str) -> int:
+    if not height:
         return 0
     waiting = sql.Identifier(f"waiting_rows_{next(_names)}")
-    columns = sql.SQL(", ").join(sql.Identifier(name) for name in frame.columns)
-    parts = {"waiting": waiting, "target": sql.Identifier(table), "columns": columns}
+    named = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
+    parts = {"waiting": waiting, "target": sql.Identifier(table), "columns": named}
     with connection.cursor() as cursor:
         cursor.execute(
             sql.SQL("CREATE TEMP TABLE {waiting} ON COMMIT DROP AS SELECT {columns} FROM {target} WITH NO DATA").format(
@@ -30,15 +59,15 @@ def insert_frame(frame: pl.DataFrame, *, table: str) -> int:
             )
         )
         with cursor.copy(sql.SQL("COPY {waiting} ({columns}) FROM STDIN (FORMAT csv)").format(**parts)) as copy:
-            for piece in frame.iter_slices(50_000):
-                copy.write(piece.write_csv(include_header=False).encode())
+            for piece in pieces:
+                copy.write(piece)
         cursor.execute(
             sql.SQL("INSERT INTO {target} ({columns}) SELECT {columns} FROM {waiting}").format(**parts),
         )
         inserted = cursor.rowcount
         cursor.execute(sql.SQL("DROP TABLE {waiting}").format(**parts))
-    assert inserted == frame.height, f"{table} took {inserted} of {frame.height} rows"
-    return frame.height
+    assert inserted == height, f"{table} took {inserted} of {height} rows"
+    return height
 
 
 def read_frame(query: str, parameters: Sequence[Any] = (), *, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:

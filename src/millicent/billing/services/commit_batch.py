@@ -8,7 +8,7 @@ from django.db import connection
 
 from millicent.billing.models import BillRun, BillRunBatch
 from millicent.billing.runs import TRANSITIONS, PreparedBatch, RunState
-from millicent.kit.bulk import insert_frame
+from millicent.kit.bulk import insert_frame, insert_rows
 from millicent.kit.clock import from_ms
 from millicent.kit.errors import Defect
 from millicent.kit.tenancy import tenant_scope
@@ -41,8 +41,8 @@ def commit_batch(prepared: PreparedBatch, *, run_id: UUID, at_step: Step = no_st
         numbers = _numbers(prepared)
         at_step("writing")
         insert_frame(_numbered(prepared, numbers=numbers), table="billing_bill")
-        for table, frame in prepared.frames.items():
-            insert_frame(frame, table=table)
+        for table, rows in prepared.rows.items():
+            insert_rows(rows, table=table)
         BillRunBatch.objects.create(run_id=run_id, batch=order.batch, **prepared.totals)
         _move_on(run, done=done + 1)
         at_step("posting")

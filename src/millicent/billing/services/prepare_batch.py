@@ -16,6 +16,7 @@ from millicent.billing.rules.postings import bill_postings
 from millicent.billing.rules.releases import Releases
 from millicent.billing.runs import BillToIssue, ComputedBatch, PayerResult, PreparedBatch
 from millicent.customers.types import BillCycle, BillingAccountFacts
+from millicent.kit.bulk import write_rows
 from millicent.kit.clock import from_ms, zone_named
 
 
@@ -24,6 +25,14 @@ def prepare_batch(computed: ComputedBatch, *, releases: Releases, run_id: UUID) 
     order = computed.order
     bills = [(bill, str(bill_id(order.tenant_id, bill))) for result in computed.results for bill in result.bills]
     operator = releases.at(order.issued_at_ms).catalogue.operator
+    frames = {
+        "billing_line": _line_frame(bills),
+        "billing_tax": _tax_frame(bills),
+        "billing_billed_cycle": _cycle_frame(computed, run_id=run_id),
+        "billing_closing_bucket": _bucket_frame(computed.results, run_number=order.run_number),
+        "billing_unpriced_usage": _unpriced_frame(computed.results, run_id=run_id),
+        "billing_parked_account": _parked_frame(computed, run_id=run_id),
+    }
     return PreparedBatch(
         order=order,
         series=f"{operator.bill_series}-{_year(order.issued_at_ms, zone=operator.zone)}",
@@ -37,14 +46,7 @@ def prepare_batch(computed: ComputedBatch, *, releases: Releases, run_id: UUID) 
             )
             for bill, _ in bills
         ),
-        frames={
-            "billing_line": _line_frame(bills),
-            "billing_tax": _tax_frame(bills),
-            "billing_billed_cycle": _cycle_frame(computed, run_id=run_id),
-            "billing_closing_bucket": _bucket_frame(computed.results, run_number=order.run_number),
-            "billing_unpriced_usage": _unpriced_frame(computed.results, run_id=run_id),
-            "billing_parked_account": _parked_frame(computed, run_id=run_id),
-        },
+        rows={table: write_rows(frame) for table, frame in frames.items()},
         parked=computed.parked,
         totals=_totals(computed),
     )

@@ -22,6 +22,7 @@ from millicent.charging.server.adoption import (
     programs_from,
 )
 from millicent.charging.server.doors import DoorRoom
+from millicent.charging.server.looks import looks_of_open
 from millicent.charging.server.opening import OpenShard, ShardPlace
 from millicent.charging.server.projection import EVERY_SECONDS, Projection
 from millicent.charging.server.serve import Chore, ServePlan, serve_shard
@@ -117,7 +118,9 @@ def _plan(tenant_id: UUID, *, tenant: str, place: ShardPlace, shard: Shard, know
         adopt_new_releases(tenant_id, shard, known=known): LOOK_SECONDS,
         projection.write: EVERY_SECONDS,
     }
-    return ServePlan(place=place, room=room, doors=load_doors(), chores=chores, on_applied=(projection.mark,))
+    return ServePlan(
+        place=place, room=room, doors=load_doors(), looks=looks_of_open, chores=chores, on_applied=(projection.mark,)
+    )
 
 
 async def _serve(

@@ -12,6 +12,7 @@ import polars as pl
 
 from millicent.charging.history.movements import EXPIRED
 from millicent.charging.people import OrderVerb
+from millicent.charging.types import BucketKind
 from millicent.ledger.types import Entry, Posting
 
 PREPAID = "liability:prepaid"
@@ -34,7 +35,7 @@ class OrderFacts:
 
 def entries_of(moved: pl.DataFrame, orders: Mapping[str, OrderFacts], *, shard: int) -> list[Entry]:
     """One entry for each command that moved money for another reason than usage."""
-    money = moved.filter((pl.col("cause") != "") & (pl.col("currency") != ""))
+    money = moved.filter((pl.col("cause") != "") & (pl.col("kind") == int(BucketKind.MONEY)))
     entries = []
     keys = ("sequence", "command", "cause", "currency")
     if not len(money):

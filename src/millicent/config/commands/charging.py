@@ -1,12 +1,15 @@
 """`millicent charging`: serve, stand by, status, snapshot, verify."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from millicent.config.output import JSON_OPTION, say, show_json, show_record
 from millicent.kit.errors import Defect
+
+if TYPE_CHECKING:
+    import threading
 
 app = typer.Typer(no_args_is_help=True, help="Serve, watch and verify the charging shard: live balances and sessions.")
 
@@ -53,6 +56,52 @@ def _serve(*, standby: bool, beside_parent: bool = False) -> None:
         on_ready=lambda: say("charging is open"),
     )
     say("charging has stopped")
+
+
+@app.command("follow")
+def follow(
+    beside_parent: bool = typer.Option(False, "--beside-parent", help="End when the process that started this ends."),
+    once: bool = typer.Option(False, "--once", help="Do every work once, then stop."),
+) -> None:
+    """Tell the shard who is there, and read its journal: balance history, ledger, lake. `millicent up` starts one."""
+    import os
+    import signal
+    import threading
+
+    from millicent.config.logs import configure_logs
+    from millicent.config.settings import settings
+    from millicent.config.setup import open_stores, tenant_id_of
+
+    parent = os.getppid() if beside_parent else 0
+    chosen = settings()
+    configure_logs(log_format=chosen.log_format, log_level=chosen.log_level)
+    open_stores()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _follow(tenant_id_of(chosen.tenant), stop, parent=parent, once=once)
+
+
+def _follow(tenant_id: Any, stop: "threading.Event", *, parent: int, once: bool) -> None:
+    import os
+
+    from django.db import connections
+
+    from millicent.config.charging_works import CHARGING_WORKS
+    from millicent.config.works import do_work, load_works
+    from millicent.kit.clock import system_now
+
+    works = load_works(CHARGING_WORKS)
+    due, tick = dict.fromkeys(works, 0), 0
+    while not stop.is_set() and (not parent or os.getppid() == parent):
+        for name in [name for name, at in due.items() if at <= tick]:
+            do_work(name, works[name], tenant_id=tenant_id, now=system_now())
+            due[name] = tick + CHARGING_WORKS[name].every_seconds
+        connections.close_all()  # a server that was killed meanwhile is connected to anew
+        if once:
+            return
+        stop.wait(timeout=1)
+        tick += 1
 
 
 @app.command("status")
@@ -102,10 +151,14 @@ def verify(as_json: bool = JSON_OPTION) -> None:
 def _verified(tenant_id: Any) -> Mapping[str, Any]:
     from dataclasses import asdict
 
+    from millicent.charging.conservation import broken_promises
     from millicent.charging.journal.verify import verify_journal
     from millicent.config.charging_process import journal_store, new_shard, snapshots_folder
 
     found = verify_journal(
-        journal_store(tenant_id), folder=snapshots_folder(tenant_id), new_shard=lambda: new_shard(tenant_id)[0]
+        journal_store(tenant_id),
+        folder=snapshots_folder(tenant_id),
+        new_shard=lambda: new_shard(tenant_id)[0],
+        judge=lambda shard: broken_promises(shard.tables()),
     )
     return asdict(found)

@@ -49,12 +49,12 @@ def up(
 
 
 def _do_works(stop: threading.Event, *, once: bool, charging: bool) -> None:
-    """Each work when it is due, and beside them the charging process."""
+    """Each work when it is due; beside them the charging process, and the one that reads its journal."""
     from millicent.config.children import Child
 
-    child = Child("charging", "serve", "--beside-parent")
+    children = [Child("charging", each, "--beside-parent") for each in ("serve", "follow")]
     if charging:
-        keeper = threading.Thread(target=_keep_charging, args=(child, stop), daemon=True)
+        keeper = threading.Thread(target=_keep_charging, args=(children, stop), daemon=True)
         keeper.start()
     try:
         _works(stop, once=once)
@@ -62,15 +62,16 @@ def _do_works(stop: threading.Event, *, once: bool, charging: bool) -> None:
         stop.set()
         if charging:
             keeper.join()
-            child.stop()
+            for child in children:
+                child.stop()
 
 
-def _keep_charging(child: "Child", stop: threading.Event) -> None:
+def _keep_charging(children: "list[Child]", stop: threading.Event) -> None:
     """In a thread: a long work must not leave the shard dead meanwhile."""
     ready = False
     while not stop.wait(timeout=1):
         ready = ready or _has_catalogue()
-        if ready:
+        for child in children if ready else []:
             child.keep()
 
 

@@ -1,0 +1,55 @@
+"""What goes on beside the shard, again and again: telling it who is there, and reading its journal for others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from uuid import UUID
+
+from millicent.charging.client import SyncChargingClient, socket_path
+from millicent.charging.services.export_charges import export_charges
+from millicent.charging.services.keep_history import keep_history
+from millicent.charging.services.provision_shard import provision_shard
+from millicent.charging.services.settle_orders import settle_orders
+from millicent.config.settings import settings
+from millicent.config.setup import tenant_lake
+from millicent.config.works import Declared
+
+_HERE = "millicent.config.charging_works"
+CHARGING_WORKS: dict[str, Declared] = {
+    "tell the shard": Declared(function=f"{_HERE}:tell_shard", every_seconds=5),
+    "settle balance orders": Declared(function=f"{_HERE}:settle_waiting_orders", every_seconds=10),
+    "keep balance history": Declared(function=f"{_HERE}:keep_all_history", every_seconds=1),
+    "export charges": Declared(function=f"{_HERE}:export_all_charges", every_seconds=30),
+}
+
+
+@contextmanager
+def shard_port() -> Iterator[SyncChargingClient]:
+    """The configured tenant's shard, from another process. ShardSilent when none is running."""
+    chosen = settings()
+    with SyncChargingClient(socket_path(chosen.home_path, tenant=chosen.tenant), timeout_seconds=120) as port:
+        yield port
+
+
+def tell_shard(*, tenant_id: UUID, now: datetime) -> int:
+    with shard_port() as port:
+        return provision_shard(tenant_id=tenant_id, port=port, now=now).commands
+
+
+def settle_waiting_orders(*, tenant_id: UUID, now: datetime) -> int:
+    with shard_port() as port:
+        return settle_orders(tenant_id=tenant_id, port=port, now=now)
+
+
+def keep_all_history(*, tenant_id: UUID, now: datetime) -> int:
+    count = 0
+    while step := keep_history(tenant_id=tenant_id, now=now):
+        count += step
+    return count
+
+
+def export_all_charges(*, tenant_id: UUID, now: datetime) -> int:
+    lake, count = tenant_lake(tenant_id), 0
+    while step := export_charges(tenant_id=tenant_id, lake=lake):
+        count += step
+    return count

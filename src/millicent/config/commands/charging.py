@@ -1,10 +1,11 @@
-"""`millicent charging`: serve, stand by, status, snapshot, verify."""
+"""`millicent charging`: declare, serve, stand by, status, snapshot, verify."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from millicent.config.commands.charging_declare import declare
 from millicent.config.output import JSON_OPTION, say, show_json, show_record
 from millicent.kit.errors import Defect
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import threading
 
 app = typer.Typer(no_args_is_help=True, help="Serve, watch and verify the charging shard: live balances and sessions.")
+app.command("declare")(declare)
 
 
 class ChargingNotProved(Defect):

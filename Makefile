@@ -24,11 +24,15 @@ demo: $(STAMP) ## a month of network records becomes bills: the main job, on one
 	@$(BIN)/millicent demo
 
 test: $(STAMP) ## the test suite (real PostgreSQL from the wheel, no network)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not distant"
 
 test-external: $(STAMP) ## the same suite on your PostgreSQL: MILLICENT_TEST_DATABASE_URL=postgresql://admin@...
 	@test -n "$$MILLICENT_TEST_DATABASE_URL" || { echo "set MILLICENT_TEST_DATABASE_URL to an administrator's URL"; exit 2; }
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not distant"
+
+test-distant: $(STAMP) ## sources and the lake on real S3 and SFTP servers, started here (needs Debian's openssh-server)
+	@$(BIN)/python -c 'import moto.server, s3fs, paramiko' 2>/dev/null || { echo "first: $(PIP) -e '.[s3,sftp]' 'moto[server]>=5.1'"; exit 2; }
+	$(BIN)/python -m pytest -m distant tests/distant
 
 check: $(STAMP) ## ruff, mypy strict, import contracts, tidiness and documentation tests
 	$(BIN)/ruff check src tests
@@ -49,4 +53,4 @@ docs: $(STAMP) ## regenerate the reference pages from the code
 lock: ## refresh requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 --no-header --emit-build-options -o requirements.lock
 
-.PHONY: help setup demo test test-external check bench soak docs lock
+.PHONY: help setup demo test test-external test-distant check bench soak docs lock

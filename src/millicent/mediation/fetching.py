@@ -11,11 +11,18 @@ from urllib.parse import unquote, urlsplit
 
 import fsspec
 
-from millicent.kit.errors import BadInput
+from millicent.kit.errors import BadInput, MillicentError
 from millicent.mediation.errors import SourceSilent
 
 _BLOCK = 1 << 22
 _SERVERS = ("sftp", "ssh", "ftp")
+for _scheme in ("sftp", "ssh"):
+    fsspec.register_implementation(
+        _scheme,
+        "millicent.mediation.sftp_store.KnownHostsSftp",
+        clobber=True,
+        errtxt="sftp:// needs paramiko: pip install 'millicent[sftp]'",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +83,7 @@ def local_file(url: str, *, folder: Path, storage_options: Mapping[str, str]) ->
 
 def files_at(url: str, *, pattern: str, storage_options: Mapping[str, str]) -> list[FoundFile]:
     """The files of a folder, or the one file that the URL names, by name."""
-    try:
+    with _answering(url):
         files, path = fsspec.core.url_to_fs(url, **storage_options)
         if not files.exists(path):
             raise BadInput("there is no such file or folder", where=url, cure="Check the source's url.")
@@ -84,8 +91,6 @@ def files_at(url: str, *, pattern: str, storage_options: Mapping[str, str]) -> l
             found = [files.info(path)]
         else:
             found = list(files.glob(f"{path.rstrip('/')}/{pattern}", detail=True).values())
-    except (OSError, ImportError, ValueError) as fault:
-        raise SourceSilent(f"{url} does not answer: {fault}", url=url) from fault
     local = is_local(url)
     return sorted(
         (
@@ -122,13 +127,21 @@ def _changed_at(described: Mapping[str, object]) -> int | None:
 
 
 def _fetch(url: str, *, copy: Path, storage_options: Mapping[str, str]) -> None:
+    with _answering(url), fsspec.open(url, "rb", **storage_options) as distant, copy.open("wb") as near:
+        while block := distant.read(_BLOCK):
+            near.write(block)
+
+
+@contextmanager
+def _answering(url: str) -> Iterator[None]:
+    """Each store's library raises errors of its own, with no common root: whatever it is, the store did not answer."""
     try:
-        with fsspec.open(url, "rb", **storage_options) as distant, copy.open("wb") as near:
-            while block := distant.read(_BLOCK):
-                near.write(block)
+        yield
+    except MillicentError:
+        raise
     except FileNotFoundError:
         raise BadInput("there is no such file", where=url, cure="Check the URL.") from None
-    except (OSError, ImportError, ValueError) as fault:
+    except Exception as fault:
         raise SourceSilent(f"{url} does not answer: {fault}", url=url) from fault
 
 

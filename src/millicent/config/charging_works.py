@@ -6,8 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 from millicent.charging.client import SyncChargingClient, socket_path
+from millicent.charging.notifiers import notifier_of
+from millicent.charging.services.deliver_notifications import deliver_notifications, warn_of_expiry
 from millicent.charging.services.export_charges import export_charges
 from millicent.charging.services.keep_history import keep_history
+from millicent.charging.services.post_usage_days import post_usage_days
 from millicent.charging.services.provision_shard import provision_shard
 from millicent.charging.services.settle_orders import settle_orders
 from millicent.config.settings import settings
@@ -19,6 +22,9 @@ CHARGING_WORKS: dict[str, Declared] = {
     "tell the shard": Declared(function=f"{_HERE}:tell_shard", every_seconds=5),
     "settle balance orders": Declared(function=f"{_HERE}:settle_waiting_orders", every_seconds=10),
     "keep balance history": Declared(function=f"{_HERE}:keep_all_history", every_seconds=1),
+    "warn of expiry": Declared(function=f"{_HERE}:warn_of_near_expiry", every_seconds=600),
+    "deliver notifications": Declared(function=f"{_HERE}:deliver_waiting_notifications", every_seconds=2),
+    "post prepaid usage": Declared(function=f"{_HERE}:post_days_that_are_over", every_seconds=300),
     "export charges": Declared(function=f"{_HERE}:export_all_charges", every_seconds=30),
 }
 
@@ -46,6 +52,19 @@ def keep_all_history(*, tenant_id: UUID, now: datetime) -> int:
     while step := keep_history(tenant_id=tenant_id, now=now):
         count += step
     return count
+
+
+def warn_of_near_expiry(*, tenant_id: UUID, now: datetime) -> int:
+    return warn_of_expiry(tenant_id=tenant_id, now=now)
+
+
+def deliver_waiting_notifications(*, tenant_id: UUID, now: datetime) -> int:
+    notifier = notifier_of(settings().notifications)
+    return deliver_notifications(tenant_id=tenant_id, notifier=notifier, now=now)
+
+
+def post_days_that_are_over(*, tenant_id: UUID, now: datetime) -> int:
+    return post_usage_days(tenant_id=tenant_id, now=now)
 
 
 def export_all_charges(*, tenant_id: UUID, now: datetime) -> int:

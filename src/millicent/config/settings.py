@@ -51,6 +51,11 @@ class Settings:
     tenant: str = _setting("MILLICENT_TENANT", "main", "Code of the tenant that commands work for.")
     workers: int = _setting("MILLICENT_WORKERS", 0, "Local worker processes for batch work. 0: one for each core.")
     http_port: int = _setting("MILLICENT_HTTP_PORT", 9464, "Port of /metrics and /healthz, on 127.0.0.1 only.")
+    notifications: str = _setting(
+        "MILLICENT_NOTIFICATIONS",
+        "log",
+        "Where notifications to customers go: log, file:PATH (one JSON object a line) or the address of a webhook.",
+    )
     log_format: str = _setting(
         "MILLICENT_LOG_FORMAT", "console", "Logs go to standard error.", choices=("console", "json")
     )

@@ -6,6 +6,7 @@ from millicent.catalog.types import CounterScope
 from millicent.charging.kernel.layout import (
     COUNTERS,
     DRAWS,
+    GROUP,
     J_PLACES,
     POLICY,
     Books,
@@ -164,7 +165,7 @@ class Derived:
             default_policy=self._policies,
             counter_row=self._counter_row,
             counter_place=self._counter_place,
-            counter_name=np.zeros(1, np.int32),
+            blank_group=np.zeros(1, GROUP),
         )
 
     def state(self, program: int) -> State:

@@ -314,7 +314,7 @@ class Index(NamedTuple):
     default_policy: Rows  # [units]
     counter_row: Int32s  # [places] row of `counter`, 0 where nobody counted yet
     counter_place: Int64s  # [rows of `counter`] place in State.counter_units
-    counter_name: Int32s  # [counters of the program] name
+    blank_group: Rows  # [1] a group of nothing
 
 
 FACT_SPECIFICITY, FACT_RANK, FACT_MONEY, FACT_PER_MEMBER, FACT_ENDLESS, FACTS = range(6)

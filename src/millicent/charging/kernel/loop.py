@@ -18,6 +18,7 @@ from millicent.charging.kernel.layout import (
     J_SESSION,
     J_SUBSCRIBER,
     J_UNCOLLECTED,
+    J_UNIT,
     J_USED,
     J_USED_AFTER,
     J_WANTED,
@@ -38,7 +39,7 @@ from millicent.charging.kernel.layout import (
 )
 from millicent.charging.kernel.purse import payable
 from millicent.charging.kernel.segment import after_price, before_price
-from millicent.charging.kernel.session import close_session, open_session, tick
+from millicent.charging.kernel.session import close_of_peer, close_session, open_session, tick
 from millicent.charging.kernel.splice import called, spliced, uncounted
 from millicent.charging.kernel.units import (
     P_ASK,
@@ -161,6 +162,9 @@ def start(
     job = work.job
     command = commands[row]
     verb = int(command["verb"])
+    if verb == _CLOSE and command["key_high"] == 0 and command["key_low"] == 0:
+        close_of_peer(books, out, int(command["door"]), int(command["peer"]))
+        return P_OVER
     if verb in (_UNITS, _OPEN, _END, _CLOSE):
         session = find_session(books, index, int(command["key_high"]), int(command["key_low"]))
         number = int(command["request_number"])
@@ -360,6 +364,7 @@ def apply_commands(
                     books.group[group]["tariff_change_ms"] = change_ms
                     out.answer[row]["tariff_change_ms"] = change_ms
                 elif granted >= 0:
+                    out.answer[row]["unit"] = job[J_UNIT]
                     out.answer[row]["granted_units"] = granted
                     out.answer[row]["price_nanos"] = work.priced.amount_nanos[0]
                     if granted < job[J_WANTED] and commands_said(commands, row):
@@ -370,6 +375,8 @@ def apply_commands(
                 finish_event(books, index, out, state, work, commands, row, verb, reason)
                 phase = P_REMEMBER
         job[J_PHASE] = P_START
+        if _DEBIT <= verb <= _RECORD:
+            books.group[0] = index.blank_group[0]
         if out.answer[row]["stored"] == 0:
             complete(books, out, work, row)
         if phase == P_REMEMBER:

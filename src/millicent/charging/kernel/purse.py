@@ -164,7 +164,10 @@ def balance_of(books: Books, account: int) -> int:
 
 @called
 def give_back(books: Books, out: Out, job: Int64s, group: int, nanos: int) -> int:
-    """Give money back to where the group took it last. Returns what was given."""
+    """Give money back to where the group took it last. Returns what was given.
+
+    A price below zero gives more than was taken: that goes to the first bucket of money, or to what is owed.
+    """
     given = 0
     for back in range(DRAWS):
         place = DRAWS - 1 - back
@@ -172,9 +175,16 @@ def give_back(books: Books, out: Out, job: Int64s, group: int, nanos: int) -> in
         bucket = int(usage["draw_bucket"][place])
         if bucket == 0 or books.bucket[bucket]["kind"] < MONEY or given == nanos:
             continue
-        gives = min(nanos - given, int(usage["draw_settled"][place]))
+        gives = max(0, min(nanos - given, int(usage["draw_settled"][place])))
         given += gives
         _take(books, out, job, group, place, bucket, -gives)
+    bucket = int(books.account[job[J_ACCOUNT]]["first_money"])
+    while bucket != 0 and given < nanos:
+        place = use_draw(books, group, bucket) if is_valid(books, bucket, int(books.meta[0]["now_ms"])) else DRAWS
+        if place < DRAWS:
+            _take(books, out, job, group, place, bucket, given - nanos)
+            given = nanos
+        bucket = int(books.bucket[bucket]["next"])
     _spent(books, out, job, job[J_SUBSCRIBER], job[J_ACCOUNT], -given)
     return given
 

@@ -110,7 +110,8 @@ def begin_segment(books: Books, out: Out, group: int, start_ms: int) -> None:
     usage["throttled"] = 0
     usage["case"] = NOTHING
     usage["zone_set"] = NOTHING
-    touch(out, T_GROUP, group)
+    if group != 0:
+        touch(out, T_GROUP, group)
 
 
 @spliced
@@ -300,4 +301,5 @@ def close_segment(
     for place in range(COUNTERS):
         usage["counter"][place] = 0
         usage["counter_settled"][place] = 0
-    touch(out, T_GROUP, group)
+    if group != 0:
+        touch(out, T_GROUP, group)

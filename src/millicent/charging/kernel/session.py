@@ -234,6 +234,25 @@ def end_by_command(
     return session
 
 
+@called
+def close_of_peer(books: Books, out: Out, door: int, peer: int) -> None:
+    """All sessions of a peer that lost them are overdue from now on: the next TICK closes them, so many at a time."""
+    now_ms = int(books.meta[0]["now_ms"])
+    for session in range(1, int(books.meta[0]["sessions"])):
+        row = books.session[session]
+        if row["state"] == 0 or row["peer"] != peer or row["door"] != door:
+            continue
+        group = int(row["first_group"])
+        while group != 0:
+            books.group[group]["deadline_ms"] = now_ms
+            touch(out, T_GROUP, group)
+            group = int(books.group[group]["next"])
+        row["deadline_ms"] = now_ms
+        touch(out, T_SESSION, session)
+        books.meta[0]["next_deadline_ms"] = min(int(books.meta[0]["next_deadline_ms"]), now_ms)
+    touch(out, T_META, 0)
+
+
 @spliced
 def has_room(out: Out) -> bool:
     return (

@@ -95,7 +95,7 @@ _PRICED, _NO_TARIFF, _NO_RELEASE = int(Reason.PRICED), int(Reason.NO_TARIFF), in
 _BUCKET_BLOCKED, _LIMIT_REACHED = int(Reason.BUCKET_BLOCKED), int(Reason.LIMIT_REACHED)
 _AMOUNT_OVERFLOW = int(Reason.AMOUNT_OVERFLOW)
 _FINAL, _ASKED, _UNANSWERED = int(Flag.FINAL), int(Flag.ASKED), int(Flag.UNANSWERED)
-_HANDED_OVER, _CUMULATIVE = int(Flag.HANDED_OVER), int(Flag.CUMULATIVE)
+_HANDED_OVER, _CUMULATIVE, _BASELINE = int(Flag.HANDED_OVER), int(Flag.CUMULATIVE), int(Flag.BASELINE)
 _UNCOLLECTED = int(NoticeKind.UNCOLLECTED)
 SECONDS, TOTAL, INPUT, OUTPUT, SERVICE = 0, 1, 2, 3, 4  # Unit
 
@@ -302,6 +302,8 @@ def _count_usage(books: Books, work: Work, commands: Rows, row: int, group: int)
         if command["flags"] & _CUMULATIVE:
             work.used[unit] = NOT_SAID if said < 0 else max(0, said - before)
             usage["totals"][unit] = max(before, said)
+            if command["flags"] & _BASELINE:
+                work.used[unit] = min(work.used[unit], 0)
         else:
             work.used[unit] = said
             usage["totals"][unit] = min(AMOUNT_LIMIT, before + max(0, said))
@@ -383,9 +385,11 @@ def pay_due(books: Books, out: Out, work: Work, group: int, due: int) -> None:
                 due - taken,
             )  # fmt: skip
     elif due < 0:
-        forgiven = min(-due, int(usage["uncollected_nanos"]))
+        forgiven = max(0, min(-due, int(usage["uncollected_nanos"])))
         usage["uncollected_nanos"] -= forgiven
-        job[J_CHARGED] -= give_back(books, out, job, group, -due - forgiven)
+        given = give_back(books, out, job, group, -due - forgiven)
+        usage["uncollected_nanos"] -= -due - forgiven - given  # below zero: nobody has a bucket to give it to
+        job[J_CHARGED] -= given
 
 
 @spliced

@@ -78,6 +78,7 @@ class Flag(IntFlag):
     FORCED = 128  # ADJUST: may go below the floor (a correction with a second person's approval)
     HANDED_OVER = 256  # the session came from another server: an UPDATE without an OPEN may open it
     CUMULATIVE = 512  # `used` are totals since the session began: the shard subtracts what it was told before
+    BASELINE = 1024  # with CUMULATIVE: what was used until now was counted before, or never will be
 
 
 @unique

@@ -122,7 +122,7 @@ class FakeBook:
 
 
 @contextmanager
-def a_door(*, port=None, book=None, **client):
+def a_door(*, port=None, book=None, services=BROADBAND, **client):
     """A whole door on free ports, in a thread with its own loop; the fake shard stands behind it."""
     port, book = port or FakePort(), book or FakeBook(credential=sealed())
     settings = RadiusSettings(clients=(a_client(**client),), authentication_port=0, accounting_port=0)
@@ -134,7 +134,7 @@ def a_door(*, port=None, book=None, **client):
         return asyncio.run_coroutine_threadsafe(work, loop).result(10)
 
     async def make():
-        door = RadiusDoor(port=port, settings=settings, services=BROADBAND, book=book, sealing_key=KEY)
+        door = RadiusDoor(port=port, settings=settings, services=services, book=book, sealing_key=KEY)
         await door.open()
         return door
 

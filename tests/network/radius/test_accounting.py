@@ -118,7 +118,8 @@ def test_an_interim_whose_start_was_lost_opens_its_session():
 
     assert answers == [the_usual_answer(interim)]
     assert [verb for verb, _ in port.commands()] == [Verb.UNITS, Verb.OPEN, Verb.UNITS]
-    assert all(row["flags"] & Flag.HANDED_OVER for _, row in port.commands()[1:])
+    opening = port.commands()[1][1]
+    assert port.commands()[2][1]["instant_ms"] - opening["instant_ms"] == 300_000
 
 
 def test_an_access_server_that_restarts_closes_what_it_had():

@@ -65,6 +65,8 @@ class Accounting:
     def __init__(self, *, port: ChargingPort, services: ServiceMap) -> None:
         self._port = port
         self._entry = service_entry(services)
+        policy = services.policy_for(self._entry.service, self._entry.unit)
+        self._silence_seconds = policy.validity_seconds + policy.grace_seconds
         self._traffic: int | None = None
         self._peers: dict[str, int] = {}
         port.on_restart(self._forget)
@@ -83,23 +85,34 @@ class Accounting:
         ]
         if unknown:
             lost = [reports[at] for at in unknown]
-            again = await self._submit(
-                lost, [_REOPENED[AcctStatus(report.status)] for report in lost], now_ms=now_ms, handed_over=True
-            )
+            again = await self._submit(lost, [_REOPENED[AcctStatus(report.status)] for report in lost], now_ms=now_ms)
             for at, each in zip(unknown, again, strict=True):
                 told[at] = each
         return told
 
-    async def _submit(
-        self, reports: Sequence[Report], verbs: Sequence[tuple[Verb, ...]], *, now_ms: int, handed_over: bool = False
-    ) -> list[Told]:
+    async def _submit(self, reports: Sequence[Report], verbs: Sequence[tuple[Verb, ...]], *, now_ms: int) -> list[Told]:
         traffic = await self.traffic()
         peers = [await self._peer(report.peer) for report in reports]
         rows, texts, telling = write_commands(reports, verbs, peers=peers, traffic=traffic, now_ms=now_ms)
-        if handed_over:
-            rows["flags"] |= np.uint16(Flag.HANDED_OVER)
+        self._begin_late(rows)
         answers = await self._port.submit(rows, texts)
         return [Told(report, answers[at]) for report, at in zip(reports, telling, strict=True)]
+
+    def _begin_late(self, rows: Rows) -> None:
+        """Sessions that open with an interim or a stop began before it.
+
+        One that is younger than the silence after which a session is swept was never open here: all of it is counted.
+        An older one may have been, and closed: its totals so far are where counting begins, never what is paid twice.
+        """
+        opening = np.flatnonzero(rows["verb"] == Verb.OPEN)
+        late = opening[rows["request_number"][opening + 1] > 0]
+        seconds = rows["used"][late + 1, Unit.SECONDS]
+        young = seconds < self._silence_seconds
+        rows["instant_ms"][late[young]] -= seconds[young] * 1000
+        rows["request_number"][late[young]] = (
+            0  # the number of a Start: a late report of a session that ended opens none
+        )
+        rows["flags"][late[~young] + 1] |= np.uint16(Flag.BASELINE)
 
     async def traffic(self) -> int:
         """The shard's number for what a RADIUS session is."""
@@ -150,7 +163,6 @@ def write_commands(
     for name in ("key_high", "key_low", "subscriber_key"):  # a CLOSE without a key is of all that a peer has
         rows[name][closing] = 0
     opening = rows["verb"] == Verb.OPEN
-    rows["request_number"][opening] = 0
     texts = _write_texts(rows, np.flatnonzero(opening), [reports[at] for at in owner[opening]])
     units = np.flatnonzero((rows["verb"] == Verb.UNITS) | closing)
     return rows, texts, units.tolist()

@@ -52,8 +52,9 @@ def limits_of(answer: np.void, *, seconds_so_far: int = 0, octets_so_far: int = 
 
 
 def may_use(answer: np.void) -> bool:
-    """Whether there is anything left to use."""
-    return int(answer["result"]) == Result.DONE and int(answer["granted_units"]) != 0
+    """Whether there is anything left to use. Of a CHECK, INSUFFICIENT says only that it is less than was asked."""
+    result, granted = int(answer["result"]), int(answer["granted_units"])
+    return granted > 0 if result == Result.INSUFFICIENT else result == Result.DONE and granted != 0
 
 
 def grant_attributes(

@@ -14,6 +14,7 @@ import millicent
 from millicent.config.settings import Settings
 from millicent.kit.errors import MillicentError
 
+_NEED_AN_EXTRA = ("millicent.mediation.sftp_store",)  # paramiko; it declares nothing that the pages show
 MADE_BY = "<!-- Made by `millicent docs` from the code. Do not edit: change the code, then run `make docs`. -->"
 
 
@@ -46,8 +47,9 @@ def import_everything() -> None:
     import django
 
     django.setup()
+    left_out = {"millicent.config.django", *_NEED_AN_EXTRA}
     for module in walk_packages(millicent.__path__, "millicent."):
-        if module.name != "millicent.config.django" and ".migrations" not in module.name:
+        if module.name not in left_out and ".migrations" not in module.name:
             import_module(module.name)
 
 

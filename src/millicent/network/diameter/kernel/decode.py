@@ -261,6 +261,9 @@ def decode(
             units[count]["asked_for"] = 1
             count += 1
         message["units"] = count - message["first_unit"]
+        for place in range(message["first_unit"], count):
+            if units[place]["mscc_at"] < 0:
+                units[place]["service_id"] = message["service_id"]
         if message["result"] == 0:
             _refuse_foreign(buffer, message, realm, host)
         if message["result"] == 0:
@@ -302,7 +305,7 @@ def _clear(message: np.void, start: int, end: int, connection: int, first_unit: 
     message["calling_at"] = message["called_at"] = message["network_at"] = message["rat_at"] = ABSENT
     message["station_at"] = message["application"] = message["type"] = message["number"] = ABSENT
     message["instant_ms"] = message["origin_state"] = message["action"] = message["several"] = ABSENT
-    message["role"] = message["message_type"] = message["id_type"] = message["id_rank"] = ABSENT
+    message["service_id"] = message["role"] = message["message_type"] = message["id_type"] = message["id_rank"] = ABSENT
     message["to_host_length"] = message["user_length"] = message["id_length"] = message["calling_length"] = 0
     message["called_length"] = message["network_length"] = message["rat_length"] = message["station_length"] = 0
     message["session_length"] = message["host_length"] = message["realm_length"] = message["to_realm_length"] = 0
@@ -522,6 +525,8 @@ def _walk(
                 message["user_at"], message["user_length"] = body, content
             elif slot == slots.ORIGIN_STATE_ID:
                 message["origin_state"] = word_at(buffer, body)
+            elif slot == slots.SERVICE_IDENTIFIER:
+                message["service_id"] = word_at(buffer, body)
             elif slot == slots.REQUESTED_ACTION:
                 message["action"] = signed_word_at(buffer, body)
                 if message["action"] < 0 or message["action"] > 3:

@@ -38,6 +38,7 @@ MESSAGE = np.dtype(
         ("origin_state", "i8"),
         ("action", "i8"),  # Requested-Action
         ("several", "i8"),  # Multiple-Services-Indicator
+        ("service_id", "i8"),  # Service-Identifier of the command itself
         ("role", "i8"),
         ("message_type", "i8"),  # SM-Message-Type
         ("proxies", "i8"),  # octets of all Proxy-Info

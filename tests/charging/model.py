@@ -27,6 +27,7 @@ class Bucket:
     valid_until_ms: int = FOREVER
     granted_at_ms: int = 0
     priority: int = 0
+    ended: bool = False
     taken_by: dict[int, int] = field(default_factory=dict)  # member -> taken, with what the member holds
 
 
@@ -75,6 +76,7 @@ class Segment:
     traffic: str
     number: str
     started_ms: int
+    plan: str
     used: int = 0
     amount: int = 0  # price of `used`
     draws: dict[int, int] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class Segment:
 class Group:
     segment: Segment
     granted: int = 0
+    stale: bool = False  # its segment ends with the next report
     held_draws: dict[int, int] = field(default_factory=dict)
     held_counters: dict[str, int] = field(default_factory=dict)
     held_money: dict[int, int] = field(default_factory=dict)
@@ -98,6 +101,7 @@ class Session:
     key: object
     subscription_id: int
     last_request: int
+    opened_ms: int
     groups: dict[object, Group] = field(default_factory=dict)
     money: int = 0
 
@@ -222,7 +226,7 @@ class Model:
             Bucket(**{**vars(bucket), "remaining": free[bucket.bucket_id], "taken_by": {mine: taken[bucket.bucket_id]}})
             for bucket in buckets
         ]
-        asked = Subscription(**{**vars(subscription), "counters": before})
+        asked = Subscription(**{**vars(subscription), "counters": before, "plan": segment.plan})
         return self.pricer(asked, segment, units, seen, free)
 
     def release_holds(self, subscription: Subscription, group: Group) -> None:
@@ -358,7 +362,7 @@ class Model:
 
     # -------------------------------------------------------- verbs
 
-    def open(self, key: object, request: int, subscription_id: int) -> Answer:
+    def open(self, key: object, request: int, subscription_id: int, *, now_ms: int) -> Answer:
         if (key, request, "open") in self.answers:
             return self._again((key, request, "open"))
         if subscription_id not in self.subscriptions:
@@ -368,7 +372,7 @@ class Model:
         subscription = self.subscriptions[subscription_id]
         if subscription.barred or self.accounts[subscription.account_id].barred:
             return Answer("NOT_SERVED")
-        self.sessions[key] = Session(key, subscription_id, request)
+        self.sessions[key] = Session(key, subscription_id, request, now_ms)
         return self._remember((key, request, "open"), Answer("DONE"))
 
     def units(
@@ -395,15 +399,18 @@ class Model:
             return Answer("OUT_OF_ORDER")
         session.last_request = request
         answer = Answer("DONE")
+        subscription = self.subscriptions[session.subscription_id]
         group = session.groups.get(group_key)
         if group is None:
-            group = session.groups[group_key] = Group(Segment(traffic, number, now_ms))
-        subscription = self.subscriptions[session.subscription_id]
+            began_ms = session.opened_ms if used > 0 else now_ms
+            group = session.groups[group_key] = Group(Segment(traffic, number, began_ms, subscription.plan))
         wrong = ""
         if used != NOT_SAID:
             wrong = self.settle(session, group, used, now_ms, answer)
         else:
             self.release_holds(subscription, group)
+        if not wrong and not final:
+            self.renew_segment(subscription, session, group_key, group, now_ms)
         if not wrong and asked is not None and not final:
             wrong = self.grant(session, group, asked, now_ms, answer)
         if wrong:
@@ -414,6 +421,17 @@ class Model:
         answer.session_money = session.money
         answer.available = self.available(subscription, now_ms)
         return self._remember(again, answer)
+
+    def renew_segment(
+        self, subscription: Subscription, session: Session, group_key: object, group: Group, now_ms: int
+    ) -> None:
+        """The plan changed; or, of what is not measured in time, what the owner holds."""
+        segment = group.segment
+        if segment.plan == subscription.plan and not (group.stale and segment.traffic != "voice"):
+            return
+        self.charges.append((group_key, segment.used, segment.amount, segment.uncollected))
+        group.segment = Segment(segment.traffic, segment.number, now_ms, subscription.plan)
+        group.stale = False
 
     def close_group(self, session: Session, group_key: object) -> None:
         group = session.groups.pop(group_key)
@@ -453,6 +471,40 @@ class Model:
         else:
             self.buckets[bucket_id] = Bucket(bucket_id, "money", nanos, account_id, ("account", account_id), **parts)
         return self._remember(key, Answer("DONE"))
+
+    def credit(self, account_id: int, limit: int) -> Answer:
+        """What may be owed; never less than what is owed or held already."""
+        account = self.accounts[account_id]
+        number = -account_id
+        bucket = self.buckets.setdefault(
+            number, Bucket(number, "credit", 0, account_id, ("account", account_id), granted_at_ms=0)
+        )
+        owed = account.credit_limit - bucket.remaining
+        account.credit_limit = limit
+        bucket.remaining = limit - owed
+        return Answer("DONE")
+
+    def grant_units(self, bucket: Bucket) -> None:
+        self.buckets[bucket.bucket_id] = bucket
+        self.mark(bucket)
+
+    def mark(self, bucket: Bucket) -> None:
+        """Whoever may use the bucket has another choice from now on."""
+        for session, group in self.groups():
+            if bucket in self.catalogue_buckets(self.subscriptions[session.subscription_id]):
+                group.stale = True
+
+    def change_plan(self, subscription_id: int, plan: str) -> None:
+        self.subscriptions[subscription_id].plan = plan
+
+    def tick(self, now_ms: int) -> None:
+        """Buckets end, then sessions without a sign of life."""
+        for bucket in self.buckets.values():
+            if bucket.valid_until_ms <= now_ms and not bucket.ended:
+                self.mark(bucket)
+                bucket.ended = True
+                bucket.remaining = self.held(bucket.bucket_id)
+        self.sweep(now_ms)
 
     # -------------------------------------------------------- what must always hold
 

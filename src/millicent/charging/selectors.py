@@ -2,15 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum, unique
+from typing import Any, Protocol
 
+import polars as pl
 from django.db.models import Count
 
 from millicent.charging.models.durability import ProjectedBalance
 from millicent.charging.models.people import BalanceLine, BalanceOrder, VoucherBatch
 from millicent.charging.orders import as_order
 from millicent.charging.people import Order, OrderState
+from millicent.charging.services.export_charges import CHARGED_TABLE, MONTH_COLUMN
 from millicent.charging.types import BucketKind
 from millicent.kit.bulk import read_rows
+from millicent.kit.clock import from_ms
+from millicent.kit.lake import Lake
+from millicent.rating.types import Reason
+
+
+class LookingPort(Protocol):
+    """The running shard, as far as it can be looked at: `charging.client`."""
+
+    def look(self, what: str, **asked: object) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,3 +164,101 @@ def voucher_batches() -> list[BatchCount]:
         )
         for batch in batches
     ]
+
+
+# ---------------------------------------------------------------- spending status (3GPP TS 29.219: Sy; TS 29.594)
+
+
+@unique
+class SpendingState(StrEnum):
+    """Named states of a counter. A policy side subscribes to these words and never sees amounts."""
+
+    ACTIVE = "active"
+    PART_USED = "part_used"
+    EXHAUSTED = "exhausted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendingCounter:
+    """One policy counter: a spend limit, or what one allowance gave a subscription."""
+
+    code: str  # "spend_limit", or "offering/allowance"
+    unit: str  # "nanos" | "units"
+    used: int
+    limit: int | None  # None: without an end
+    state: SpendingState
+
+
+def spending_status(port: LookingPort, *, subscription_id: int, part_percent: int = 80) -> list[SpendingCounter]:
+    """Every counter of a subscription with its state, as the shard has it now; by code.
+
+    Buckets of one allowance count together. An open slice is not used yet. Raises Outage when the shard is silent.
+    """
+    return [
+        SpendingCounter(
+            code=row["code"],
+            unit=row["unit"],
+            used=row["used"],
+            limit=row["limit"],
+            state=spending_state(used=row["used"], limit=row["limit"], part_percent=part_percent),
+        )
+        for row in port.look("spending", subscription_id=subscription_id)
+    ]
+
+
+def spending_state(*, used: int, limit: int | None, part_percent: int) -> SpendingState:
+    if limit is None:
+        return SpendingState.ACTIVE
+    if used >= limit:
+        return SpendingState.EXHAUSTED
+    return SpendingState.PART_USED if used * 100 >= limit * part_percent else SpendingState.ACTIVE
+
+
+# ---------------------------------------------------------------- the running month, beside the bill to come
+
+RUNNING_COLUMNS = {
+    "subscription_id": pl.Int64,
+    "service": pl.String,
+    "tariff": pl.String,
+    "currency": pl.String,
+    "event_count": pl.Int64,
+    "charged_units": pl.Int64,
+    "bucket_units": pl.Int64,
+    "amount_nanos": pl.Int64,
+    "uncollected_nanos": pl.Int64,
+    "unpriced_count": pl.Int64,
+}
+
+
+def running_cycle(
+    lake: Lake, *, since_ms: int, until_ms: int, account_ids: Sequence[int] | None = None
+) -> pl.DataFrame:
+    """What live charging made of usage that began in [since_ms, until_ms): RUNNING_COLUMNS, sorted by its first four.
+
+    `account_ids` are payers. The sums of a bill's replay by the same columns are what it is held against; rule and
+    zone are not in it, because the lake's `charged` rows do not have them. Sessions still open are not in it either.
+    """
+    charged = lake.scan(CHARGED_TABLE)
+    if charged is None:
+        return pl.DataFrame(schema=RUNNING_COLUMNS)
+    chosen = charged.filter(
+        (pl.col(MONTH_COLUMN) >= _month(since_ms))
+        & (pl.col(MONTH_COLUMN) <= _month(until_ms - 1))
+        & (pl.col("occurred_at_ms") >= since_ms)
+        & (pl.col("occurred_at_ms") < until_ms)
+    )
+    if account_ids is not None:
+        chosen = chosen.filter(pl.col("billing_account_id").is_in(list(account_ids)))
+    priced = pl.col("reason") == int(Reason.PRICED)
+    keys = list(RUNNING_COLUMNS)[:4]
+    summed = chosen.group_by(keys).agg(
+        priced.sum().alias("event_count"),
+        *(pl.col(name).filter(priced).sum() for name in ("charged_units", "bucket_units", "amount_nanos")),
+        pl.col("uncollected_nanos").sum(),
+        (~priced).sum().alias("unpriced_count"),
+    )
+    return summed.sort(keys).select(pl.col(name).cast(kind) for name, kind in RUNNING_COLUMNS.items()).collect()
+
+
+def _month(instant_ms: int) -> str:
+    return from_ms(instant_ms).strftime("%Y-%m")

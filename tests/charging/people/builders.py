@@ -83,6 +83,7 @@ def a_customer(
     recorded: datetime = FIRST,
     payer: str = "",
     pool: str = "",
+    language: str = "en",
     **held: Any,
 ) -> tuple[int, int]:
     """A billing account with one subscription; returns the ids of both."""
@@ -97,7 +98,7 @@ def a_customer(
         parent_code=payer,
         payer_code=payer,
         email=f"{code.lower()}@example.org",
-        phone="",
+        language=language,
     )
     account_id = open_billing_accounts([account], now=recorded)[code]
     return account_id, a_subscription(

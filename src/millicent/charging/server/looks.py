@@ -13,7 +13,7 @@ from millicent.charging.server.opening import OpenShard
 from millicent.charging.server.projection import balance_columns
 from millicent.charging.server.sockets import Look
 from millicent.charging.shard import Shard
-from millicent.charging.types import NO_SERVICE, NOT_SAID, Door, NameKind, Rows, Unit
+from millicent.charging.types import NO_LIMIT, NO_SERVICE, NOT_SAID, BucketKind, Door, NameKind, Rows, Unit
 
 _MOST_SESSIONS = 1_000
 Places = NDArray[np.intp]
@@ -35,7 +35,10 @@ def looks_of(shard: Shard) -> Mapping[str, Look]:
     async def session(asked: Mapping[str, Any]) -> object:
         return one_session(shard, str(asked["session"]))
 
-    return {"balances": balances, "sessions": sessions, "session": session}
+    async def spending(asked: Mapping[str, Any]) -> object:
+        return spending_of(shard, int(asked["subscription_id"]))
+
+    return {"balances": balances, "sessions": sessions, "session": session, "spending": spending}
 
 
 def looks_of_open(opened: OpenShard) -> Mapping[str, Look]:
@@ -60,6 +63,35 @@ def balances_of_account(shard: Shard, account_id: int) -> list[dict[str, Any]]:
     )
     columns = balance_columns(shard, np.flatnonzero(owned & (bucket["state"] == BUCKET_LIVE)))
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def spending_of(shard: Shard, subscription_id: int) -> list[dict[str, Any]]:
+    """What a subscription used of its spend limit and of each allowance that it draws on, by code; [] when unknown."""
+    tables = shard.tables()
+    found = np.flatnonzero(tables["subscriber"]["subscription_id"] == subscription_id)
+    if not len(found):
+        return []
+    subscriber = tables["subscriber"][found[0]]
+    limit = int(subscriber["spend_limit"])
+    counters = [_counter("spend_limit", "nanos", used=int(subscriber["spent_nanos"]), limit=limit)]
+    bucket = tables["bucket"]
+    owners = (int(found[0]), int(subscriber["account"]), int(subscriber["pool"]))
+    mine = np.zeros(len(bucket), np.bool_)
+    for scope, owner in enumerate(owners):
+        mine |= (bucket["scope"] == scope) & (bucket["owner"] == owner) & (owner > 0)
+    mine &= (bucket["state"] == BUCKET_LIVE) & (bucket["kind"] < BucketKind.MONEY)
+    for allowance in sorted({int(each) for each in bucket["allowance"][mine]}):
+        rows = bucket[mine & (bucket["allowance"] == allowance)]
+        unit = "nanos" if (rows["kind"] == BucketKind.CATALOGUE_MONEY).all() else "units"
+        opened = sum(int(each) for each in rows["opened"])
+        left = sum(int(each) for each in rows["free"]) + sum(int(each) for each in rows["reserved"])
+        code = shard.text_of(NameKind.ALLOWANCE, allowance)
+        counters.append(_counter(code, unit, used=opened - left, limit=opened))
+    return sorted(counters, key=lambda counter: str(counter["code"]))
+
+
+def _counter(code: str, unit: str, *, used: int, limit: int) -> dict[str, Any]:
+    return {"code": code, "unit": unit, "used": used, "limit": None if limit >= NO_LIMIT else limit}
 
 
 def open_sessions(shard: Shard, *, subscription_id: int, limit: int) -> list[dict[str, Any]]:

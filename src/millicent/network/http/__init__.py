@@ -1,0 +1,1 @@
+"""HTTP: charging for applications and switches that speak neither Diameter nor RADIUS."""

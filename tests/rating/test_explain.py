@@ -127,3 +127,15 @@ def test_an_unknown_key_or_language_is_refused():
         explained(99)
     with pytest.raises(BadInput, match="en, es, fr"):
         explanation_sentences(explained()[0], language="xx")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_left_of_an_allowance_without_a_limit_is_not_told(language):
+    step = {"step": "allowance", "allowance": "plan/calls", "units": 60, "taken": 60, "nanos": 0}
+    left = {"remaining_before": 2**62, "remaining_after": 2**62 - 60}
+    document = {"steps": [step | left], "currency": "EUR", "reason": "priced", "amount": "0.00"}
+
+    told = explanation_sentences(document, language=language)[0]
+
+    assert "plan/calls" in told
+    assert str(2**62) not in told

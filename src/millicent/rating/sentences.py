@@ -21,6 +21,7 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "unanswered": "An attempt that is not answered costs {money}.",
         "allowance": "Allowance {allowance} gives {taken} for {units} units: {remaining_before} before, "
         "{remaining_after} after.",
+        "unlimited": "Allowance {allowance} gives {taken} for {units} units: it has no limit.",
         "rounding": "Rounded once ({mode}), that is {money}.",
         "money_allowance": "Balance {allowance} pays {money}.",
         "minimum_units": "At least {quantity_units} units count.",
@@ -42,6 +43,7 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "unanswered": "Un intento sin respuesta cuesta {money}.",
         "allowance": "El bono {allowance} entrega {taken} por {units} unidades: antes {remaining_before}, después "
         "{remaining_after}.",
+        "unlimited": "El bono {allowance} entrega {taken} por {units} unidades: no tiene límite.",
         "rounding": "Redondeado una vez ({mode}), son {money}.",
         "money_allowance": "El saldo {allowance} paga {money}.",
         "minimum_units": "Cuentan al menos {quantity_units} unidades.",
@@ -63,6 +65,7 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "unanswered": "Une tentative sans réponse coûte {money}.",
         "allowance": "Le forfait {allowance} donne {taken} pour {units} unités : {remaining_before} avant, "
         "{remaining_after} après.",
+        "unlimited": "Le forfait {allowance} donne {taken} pour {units} unités : il est sans limite.",
         "rounding": "Arrondi une fois ({mode}), cela fait {money}.",
         "money_allowance": "Le solde {allowance} paie {money}.",
         "minimum_units": "Au moins {quantity_units} unités comptent.",
@@ -78,6 +81,7 @@ _ROUNDING: Mapping[str, Mapping[str, str]] = {
     "fr": {"up": "au supérieur", "down": "à l’inférieur", "half_up": "demi au supérieur", "half_even": "demi au pair"},
 }
 LANGUAGES = tuple(_SENTENCES)
+_NO_LIMIT_UNITS = 2**61  # whoever grants without a limit grants more than this
 
 
 def explanation_sentences(document: Mapping[str, object], *, language: str) -> list[str]:
@@ -107,7 +111,8 @@ def _told(step: Mapping[str, object], words: Mapping[str, str], *, language: str
         facts["money"] = f"{_money(step['nanos'], currency)} {currency}"
     if "mode" in step:
         facts["mode"] = _ROUNDING[language][str(step["mode"])]
-    return words[str(step["step"])].format(**facts)
+    kind = "unlimited" if int(str(step.get("remaining_before", 0))) > _NO_LIMIT_UNITS else str(step["step"])
+    return words[kind].format(**facts)
 
 
 def _money(nanos: object, currency: str) -> str:

@@ -15,7 +15,7 @@ def begin_worker() -> None:
 
 @contextmanager
 def collector_at_rest() -> Iterator[None]:
-    """Look for no cycles while a batch is computed: it makes values by the hundred thousand, and none points back."""
+    """Look for no cycles while a batch is made or issued: of its hundred thousand values none points back."""
     was_at_work = gc.isenabled()
     gc.disable()
     try:

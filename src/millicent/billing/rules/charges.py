@@ -30,7 +30,10 @@ class ChargeKey(NamedTuple):
 
     def digest(self) -> str:
         """Thirty-two hexadecimal digits, the same for ever: the unique key of a charge in the store."""
-        return hashlib.blake2b("\x1f".join(map(str, self)).encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b((_SEPARATED % self).encode(), digest_size=16).hexdigest()
+
+
+_SEPARATED = "\x1f".join(["%s"] * len(ChargeKey._fields))
 
 
 class Part(NamedTuple):

@@ -8,6 +8,7 @@ import polars as pl
 
 from millicent.billing.rules.allowances import Bucket, pool_of
 from millicent.billing.rules.charges import OPEN_END_MS, Charge, ChargeKey
+from millicent.billing.rules.columns import columns_of
 from millicent.billing.rules.context import BillContext, HeldSubscription
 from millicent.billing.rules.cycles import CycleSpan
 from millicent.billing.rules.holdings import HeldRun
@@ -73,21 +74,8 @@ def _holdings(
 
 def grant_frame(buckets: Sequence[Bucket]) -> pl.DataFrame:
     """Buckets as rating wants them; `bucket_id` is the place in the sequence."""
-    rows = [
-        (
-            place,
-            bucket.allowance,
-            bucket.scope,
-            bucket.owner_id,
-            bucket.pool,
-            bucket.remaining,
-            bucket.valid_from_ms,
-            bucket.valid_until_ms,
-            bucket.granted_at_ms,
-        )
-        for place, bucket in enumerate(buckets)
-    ]
-    return pl.DataFrame(rows, schema=schema_of(GRANT_COLUMNS), orient="row")
+    columns = columns_of(buckets, fields=Bucket._fields) | {"bucket_id": range(len(buckets))}
+    return pl.DataFrame({name: columns[name] for name in GRANT_COLUMNS}, schema=schema_of(GRANT_COLUMNS))
 
 
 def closing_buckets(buckets: Sequence[Bucket], *, grants: pl.DataFrame) -> list[Bucket]:

@@ -234,12 +234,10 @@ def _price_cycles(
     now: Sequence[tuple[_Work, CycleSpan]], *, usage: pl.DataFrame, pricing: Pricing, texts: UsageTexts
 ) -> None:
     """Price one cycle of each payer, all in one call; when the call breaks, one by one, to find who breaks it."""
-    windows = _windows(now)
-    rows = usage.join(windows, on="billing_account_id").filter(
-        (pl.col("occurred_at_ms") >= pl.col("window_from_ms")) & (pl.col("occurred_at_ms") < pl.col("window_until_ms"))
-    )
-    _count_in(now, rows=rows)
-    rows = rows.drop("window_from_ms", "window_until_ms", "payer_id")
+    places = _in_their_windows(now, usage=usage)
+    _count_in(now, rows=places)
+    every = pl.int_range(len(usage), eager=True, dtype=_PLACE)
+    rows = usage if places["place"].equals(every) else usage[places["place"]]  # wide rows: not copied without need
     try:
         _price_together(now, rows=rows, pricing=pricing, texts=texts)
     except Outage:
@@ -254,6 +252,22 @@ def _price_cycles(
                 _price_together([(work, cycle)], rows=own, pricing=pricing, texts=texts)
             except Exception as own_fault:
                 work.park(own_fault)
+
+
+_PLACE = pl.get_index_type()
+
+
+def _in_their_windows(now: Sequence[tuple[_Work, CycleSpan]], *, usage: pl.DataFrame) -> pl.DataFrame:
+    """Which usage each payer's cycle sees: its place in `usage`, the payer and when it was received."""
+    narrow = usage.select("billing_account_id", "occurred_at_ms", "received_at_ms").with_row_index("place")
+    return (
+        narrow.join(_windows(now), on="billing_account_id", maintain_order="left")
+        .filter(
+            (pl.col("occurred_at_ms") >= pl.col("window_from_ms"))
+            & (pl.col("occurred_at_ms") < pl.col("window_until_ms"))
+        )
+        .select("place", "payer_id", "received_at_ms")
+    )
 
 
 def _windows(now: Sequence[tuple[_Work, CycleSpan]]) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import polars as pl
 
 from millicent.billing.rules.canonical import canonical, texts_written
 from millicent.billing.rules.charges import Charge, ChargeKey
+from millicent.billing.rules.columns import columns_of
 from millicent.billing.rules.computed import ComputedBill, ComputedLine
 from millicent.billing.rules.postings import bill_postings
 from millicent.billing.rules.releases import Releases
@@ -158,9 +159,9 @@ _LINE = {
 
 def _line_frame(bills: Sequence[tuple[ComputedBill, str]]) -> pl.DataFrame:
     """Lines, charges and their keys are tuples: each field becomes a column as a whole."""
-    lines = _columns([line for bill, _ in bills for line in bill.lines], fields=ComputedLine._fields)
-    charges = _columns(lines["charge"], fields=Charge._fields)
-    keys = _columns(charges["key"], fields=ChargeKey._fields)
+    lines = columns_of([line for bill, _ in bills for line in bill.lines], fields=ComputedLine._fields)
+    charges = columns_of(lines["charge"], fields=Charge._fields)
+    keys = columns_of(charges["key"], fields=ChargeKey._fields)
     return pl.DataFrame(
         {
             "bill_id": [identity for bill, identity in bills for _ in bill.lines],
@@ -198,11 +199,6 @@ def _line_frame(bills: Sequence[tuple[ComputedBill, str]]) -> pl.DataFrame:
         },
         schema=_LINE,
     )
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], *, fields: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """Rows that are named tuples, turned on their side."""
-    return dict(zip(fields, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(fields, ())
 
 
 _TAX = {

@@ -56,7 +56,8 @@ def release_bill_run(
         advance(run.payer_count - sum(len(order.due) for order in orders))
         for prepared in _prepared(orders, run=run, facts=facts, workers=workers, most_lines=most_lines):
             at_step("computed")
-            commit_batch(prepared, run_id=run.id, at_step=at_step)
+            with collector_at_rest():
+                commit_batch(prepared, run_id=run.id, at_step=at_step)
             advance(len(prepared.order.due))
         with tenant_scope(tenant_id):
             report = selectors.run_report(run.id)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from millicent.charging.client import SyncChargingClient, socket_path
 from millicent.charging.notifiers import notifier_of
+from millicent.charging.services.carry_over import carry_over
 from millicent.charging.services.deliver_notifications import deliver_notifications, warn_of_expiry
 from millicent.charging.services.export_charges import export_charges
 from millicent.charging.services.keep_history import keep_history
@@ -22,6 +23,7 @@ CHARGING_WORKS: dict[str, Declared] = {
     "tell the shard": Declared(function=f"{_HERE}:tell_shard", every_seconds=5),
     "settle balance orders": Declared(function=f"{_HERE}:settle_waiting_orders", every_seconds=10),
     "keep balance history": Declared(function=f"{_HERE}:keep_all_history", every_seconds=1),
+    "carry allowances over": Declared(function=f"{_HERE}:carry_allowances_over", every_seconds=10),
     "warn of expiry": Declared(function=f"{_HERE}:warn_of_near_expiry", every_seconds=600),
     "deliver notifications": Declared(function=f"{_HERE}:deliver_waiting_notifications", every_seconds=2),
     "post prepaid usage": Declared(function=f"{_HERE}:post_days_that_are_over", every_seconds=300),
@@ -52,6 +54,11 @@ def keep_all_history(*, tenant_id: UUID, now: datetime) -> int:
     while step := keep_history(tenant_id=tenant_id, now=now):
         count += step
     return count
+
+
+def carry_allowances_over(*, tenant_id: UUID, now: datetime) -> int:
+    with shard_port() as port:
+        return carry_over(tenant_id=tenant_id, port=port, now=now)
 
 
 def warn_of_near_expiry(*, tenant_id: UUID, now: datetime) -> int:

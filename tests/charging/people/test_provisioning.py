@@ -16,9 +16,12 @@ from tests.charging.people.builders import (
     grants,
     later,
 )
+from tests.charging.people.live import LiveShard
 
 from millicent.charging.keys import identifier_key, plan_text
 from millicent.charging.models.people import AccountAgreement, ProvisioningPosition
+from millicent.charging.server.looks import balances_of_account
+from millicent.charging.services.carry_over import carry_over
 from millicent.charging.services.provision_shard import provision_shard
 from millicent.charging.types import NO_LIMIT, Flag, Status, Verb
 from millicent.kit.tenancy import tenant_scope
@@ -275,3 +278,55 @@ def test_a_load_that_was_killed_goes_on_where_it_was(tenant_id, port):
 def test_without_a_released_catalogue_there_is_nothing_to_tell(tenant_id, port):
     assert provisioned(tenant_id, port).commands == 0
     assert port.rows == []
+
+
+class Rolling:
+    """EVA's plan includes 10 GB; at most 4 GB of what is left rolls over, once."""
+
+    def __init__(self, tenant_id: UUID) -> None:
+        with tenant_scope(tenant_id):
+            an_operator()
+            self.account_id, self.subscription_id = a_customer("EVA", offering="plan")
+        self.tenant_id = tenant_id
+        self.port = LiveShard(tenant_id).provisioned()
+
+    def month_turns(self, *moment: int) -> list[int]:
+        """What there is of each bucket afterwards, in MB, smallest first."""
+        now = a_moment(*moment)
+        self.port.tick(now)
+        self.port.read()
+        for _ in range(2):
+            carry_over(tenant_id=self.tenant_id, port=self.port, now=now)
+        self.port.read()
+        self.port.provisioned(now=now)
+        self.port.read()
+        return self.left()
+
+    def left(self) -> list[int]:
+        rows = balances_of_account(self.port.shard, self.account_id)
+        return sorted(row["remaining"] // 10**6 for row in rows if row["allowance"] == "plan/data")
+
+
+@pytest.fixture
+def rolling(tenant_id):
+    made = Rolling(tenant_id)
+    yield made
+    made.port.close()
+
+
+def test_what_is_left_rolls_over_up_to_its_cap_and_as_often_as_the_allowance_says(rolling):
+    assert rolling.left() == [10_000]
+
+    assert rolling.month_turns(2026, 12, 1, 0, 1) == [4_000, 10_000]
+    assert rolling.month_turns(2027, 1, 1, 0, 1) == [4_000, 10_000], "of December's ten; November's four are gone"
+
+
+def test_what_is_left_of_a_plan_that_is_not_held_any_more_is_lost(rolling):
+    with tenant_scope(rolling.tenant_id):
+        change_plan(
+            code="S-EVA", offering="prepaid", at_ms=at(2026, 11, 20), catalogue=catalogue_in_force(), now=NOW,
+            signature=SALES,
+        )  # fmt: skip
+    rolling.port.provisioned(now=a_moment(2026, 11, 20, 1))
+
+    assert rolling.month_turns(2026, 12, 1, 0, 1) == []

@@ -256,6 +256,33 @@ class LostBalance(TenantTable):
         indexes = (models.Index(fields=("tenant_id", "billing_account_id"), name="lost_balances_by_account"),)
 
 
+class RollingBucket(TenantTable):
+    """A grant of an allowance that may roll over, and what of it was left when it ended."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "shard", "bucket_id")
+    shard = models.IntegerField()
+    bucket_id = models.BigIntegerField()
+    allowance = models.TextField()  # "offering/allowance"
+    scope = models.SmallIntegerField()
+    pool = models.TextField()
+    billing_account_id = models.BigIntegerField()  # who pays
+    subscription_id = models.BigIntegerField()  # who brought it
+    granted_at_ms = models.BigIntegerField()
+    valid_until_ms = models.BigIntegerField()
+    rolled = models.SmallIntegerField(default=0)  # how many times it was carried over
+    left_units = models.BigIntegerField(default=0)  # when it ended
+    settled = models.BooleanField(default=False)  # it was decided what becomes of the rest
+
+    class Meta:
+        db_table = "charging_rolling_bucket"
+        constraints = (
+            models.CheckConstraint(condition=Q(left_units__gte=0, rolled__gte=0), name="a_rolling_bucket_counts_up"),
+        )
+        indexes = (
+            models.Index(fields=("valid_until_ms",), condition=Q(settled=False), name="buckets_that_may_roll"),
+        )
+
+
 class Notification(TenantTable):
     """What somebody is to be told: written in the reader's transaction, delivered afterwards, at least once."""
 

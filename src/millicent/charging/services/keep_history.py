@@ -14,6 +14,7 @@ from millicent.charging.history.lines import line_frame
 from millicent.charging.history.movements import EXPIRED, movement_frame
 from millicent.charging.history.notices import notifications_of, occasions_of_losses, occasions_of_notices
 from millicent.charging.history.postings import OrderFacts, entries_of
+from millicent.charging.history.rolling import keep_rolling, rolling_allowances
 from millicent.charging.journal.read import JournalledBatch, read_once
 from millicent.charging.models.people import BalanceOrder, LostBalance, Notification, UsageDay
 from millicent.charging.people import OrderVerb
@@ -43,6 +44,7 @@ def take_batches(batches: Sequence[JournalledBatch], *, shard: int, now: datetim
     if len(moved):
         insert_frame(line_frame(moved, shard=shard), table="charging_balance_line")
         _add_usage(moved, shard=shard)
+    keep_rolling(batches, moved, shard=shard, rolling=_rolling())
     occasions = [*occasions_of_notices(batches, shard=shard), *occasions_of_losses(_keep_lost(moved, shard=shard))]
     if occasions:
         names = _allowance_names()
@@ -106,6 +108,11 @@ def _orders_of(moved: pl.DataFrame) -> dict[str, OrderFacts]:
         )
         for order in BalanceOrder.objects.filter(key__in=keys)
     }
+
+
+def _rolling() -> frozenset[str]:
+    release = latest_release()
+    return rolling_allowances(catalogue_of(release.number)) if release else frozenset()
 
 
 def _allowance_names() -> dict[str, dict[str, str]]:

@@ -1,7 +1,8 @@
 """Both stores in one folder, consistent with each other, and back again.
 
-A backup holds `database.dump` (pg_dump, custom format), `lake/` (every file of every table at one version) and
-`manifest.json`, which is written last and lists the rest with sizes and SHA-256 digests.
+A backup holds `database.dump` (pg_dump, custom format), `lake/` (every file of every table at one version), `charging/`
+(snapshots of the charging shards: a journal that was pruned needs them) and `manifest.json`, which is written last and
+lists the rest with sizes and SHA-256 digests.
 
 Consistency: the database's snapshot is taken while no commit reaches the lake, so what the database says about the
 lake is exactly what the copied versions hold.
@@ -9,6 +10,7 @@ lake is exactly what the copied versions hold.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +32,7 @@ FORMAT = "millicent-backup"
 FORMAT_VERSION = 1
 DUMP = "database.dump"
 MANIFEST = "manifest.json"
+CHARGING = "charging"
 _SNAPSHOT_ATTEMPTS = 200
 _PIECE_BYTES = 4 * 1024 * 1024
 Progress = Callable[[str], None]
@@ -97,6 +100,7 @@ def create_backup(
     unfinished = folder.with_name(folder.name + ".unfinished")
     unfinished.mkdir(parents=True, mode=0o700)
     lake = lake_files(settings)
+    _copy_snapshots(settings.home_path, unfinished)  # before the journal, which then goes on from them
     with connect(urls.admin) as connection:
         snapshot, versions = _quiet_moment(connection, settings, lake)
         rows = _count_rows(connection)
@@ -144,6 +148,10 @@ def restore_backup(
     for each in sorted(manifest.files, key=_log_entries_last):
         if each.path.startswith("lake/"):
             _bring_back(lake, folder / each.path, path=each.path.removeprefix("lake/"))
+        elif each.path.startswith(f"{CHARGING}/"):
+            target = settings.home_path / each.path
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copyfile(folder / each.path, target)
     tell("database")
     restore_database(urls.owner, source=folder / DUMP)
     return manifest
@@ -241,6 +249,16 @@ def _bring_back(lake: FileSystem, source: Path, *, path: str) -> None:
     with source.open("rb") as file, lake.open_output_stream(path) as copy:
         while piece := file.read(_PIECE_BYTES):
             copy.write(piece)
+
+
+def _copy_snapshots(home: Path, folder: Path) -> None:
+    """Finished snapshots never change; one that is dropped while it is copied has been followed by another."""
+    for snapshot in sorted((home / CHARGING).glob("*/*/snapshot-*")):
+        copy = folder / snapshot.relative_to(home)
+        try:
+            shutil.copytree(snapshot, copy)
+        except (OSError, shutil.Error):
+            shutil.rmtree(copy, ignore_errors=True)
 
 
 def _files_below(folder: Path) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from millicent.catalog.types import Catalogue
 from millicent.charging.conservation import broken_promises
 from millicent.charging.keys import plan_text, traffic_text
 from millicent.charging.shard import Shard
@@ -25,11 +26,18 @@ class ShardWorkload:
     """A loaded shard with open calls, and batches of reports for them: usage of 30 seconds, and the next 60 asked."""
 
     def __init__(
-        self, *, subscribers: int, sessions: int, plans: int = 200, prefixes: int = 25_000, seed: int = 7
+        self,
+        *,
+        subscribers: int,
+        sessions: int,
+        plans: int = 200,
+        prefixes: int = 25_000,
+        seed: int = 7,
+        changed: Callable[[Catalogue], Catalogue] = lambda catalogue: catalogue,
     ) -> None:
         self._source = np.random.default_rng(seed)
         texts = prefix_texts(prefixes, seed=seed)
-        self.shard = Shard([(0, 1, compile_catalogue(bench_catalogue(plans=plans, prefixes=texts)))])
+        self.shard = Shard([(0, 1, compile_catalogue(changed(bench_catalogue(plans=plans, prefixes=texts))))])
         self.subscribers = subscribers
         self.sessions = sessions
         self._now_ms = _START_MS

@@ -11,6 +11,7 @@ from millicent.charging.server.doors import StartDoor
 DOORS: dict[str, str] = {
     "diameter": "millicent.network.diameter.starting:start_diameter",
     "radius": "millicent.network.radius.starting:start_radius",
+    "http": "millicent.network.http.starting:start_http",
 }
 
 

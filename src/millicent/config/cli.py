@@ -40,6 +40,7 @@ COMMANDS = {
     "session": ("session", "Sessions of live charging: list, show, trace, end."),
     "ledger": ("ledger", "Trial balance, entries, and proof of the hash chain."),
     "assurance": ("assurance", "Follow every record and every cent through the stages."),
+    "door": ("door", "RADIUS and HTTP workers, passwords of the network, tokens of applications."),
     "bench": ("bench", "Measure rating, mediation and billing on this machine."),
     "docs": ("docs", "Write the reference pages from the code."),
 }

@@ -16,6 +16,7 @@ from millicent.kit.declarations import read_declaration
 from millicent.kit.errors import BadInput
 
 _HASH: Final = pattern("[0-9a-f]{64}")
+_MOST_WORKERS: Final = 64
 _NAME: Final = pattern("[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -36,6 +37,7 @@ class HttpSettings:
     port: int = 8081
     certificate: str = ""  # PEM files; "" both: plain HTTP, for this machine or behind a proxy
     key: str = ""
+    workers: int = 0  # processes beside that of the shard; 0: the door is opened in it
 
     def application_of(self, authorization: str) -> Application | None:
         """Whose token an Authorization header has. It is looked up by its hash: the time that takes tells nothing."""
@@ -53,7 +55,7 @@ def new_token() -> tuple[str, str]:
 
 def read_http_settings(text: str, *, where: str = "http.yaml") -> HttpSettings:
     """What an http.yaml declares. Raises BadInput."""
-    declared = _mapping(read_declaration(text, where=where), {"listen", "applications"}, where=where)
+    declared = _mapping(read_declaration(text, where=where), {"listen", "workers", "applications"}, where=where)
     listen = _mapping(declared.get("listen", {}), {"address", "port", "certificate", "key"}, where=f"{where}: listen")
     applications = declared.get("applications")
     if not isinstance(applications, dict) or not applications:
@@ -61,6 +63,9 @@ def read_http_settings(text: str, *, where: str = "http.yaml") -> HttpSettings:
     port = listen.get("port", 8081)
     if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65_535:
         raise BadInput(f"{port!r} is no port", where=f"{where}: listen")
+    workers = declared.get("workers", 0)
+    if not isinstance(workers, int) or isinstance(workers, bool) or not 0 <= workers <= _MOST_WORKERS:
+        raise BadInput(f"workers is 0 to {_MOST_WORKERS}", where=where)
     if bool(listen.get("certificate")) != bool(listen.get("key")):
         raise BadInput("TLS needs a certificate and a key", where=f"{where}: listen")
     return HttpSettings(
@@ -69,6 +74,7 @@ def read_http_settings(text: str, *, where: str = "http.yaml") -> HttpSettings:
         port=port,
         certificate=str(listen.get("certificate", "")),
         key=str(listen.get("key", "")),
+        workers=workers,
     )
 
 

@@ -26,10 +26,13 @@ def declared_http(home: Path, *, tenant: str) -> HttpSettings | None:
 
 
 async def start_http(room: DoorRoom) -> HttpDoor | None:
-    """Open the declared API; None where none is declared. Several processes may listen on the same port."""
+    """Open the declared API in the shard's process; None where none is declared, or workers of its own have it."""
     settings = declared_http(room.home, tenant=room.tenant)
-    if settings is None:
-        return None
+    return await open_http(room, settings=settings) if settings and not settings.workers else None
+
+
+async def open_http(room: DoorRoom, *, settings: HttpSettings) -> HttpDoor:
+    """Open the API. Several processes may listen on the same port."""
     charging = Charging(room.port, offered=await asyncio.to_thread(offered_by, room.tenant_id))
     door = HttpDoor(ChargingApp(charging=charging, settings=settings), settings=settings)
     await door.open()

@@ -27,7 +27,7 @@ def _number(datagrams: UInt8s, row: int, at: int, size: int) -> int:
         return ABSENT
     number = 0
     for position in range(at, at + 4):
-        number = number * 256 + np.int64(datagrams[row, position])
+        number = number * 256 + int(np.int64(datagrams[row, position]))
     return number
 
 
@@ -90,7 +90,7 @@ def walk_radius(
         if size < _HEADER:
             found[row, FAULT] = TOO_SHORT
             continue
-        length = np.int64(datagrams[row, 2]) * 256 + np.int64(datagrams[row, 3])
+        length = int(np.int64(datagrams[row, 2])) * 256 + int(np.int64(datagrams[row, 3]))
         if length < _HEADER or length > size:
             found[row, FAULT] = BAD_LENGTH
             continue
@@ -99,8 +99,8 @@ def walk_radius(
         found[row, LENGTH] = length
         at = _HEADER
         while at < length:
-            kind = np.int64(datagrams[row, at])
-            whole = np.int64(datagrams[row, at + 1]) if at + 2 <= length else 0
+            kind = int(np.int64(datagrams[row, at]))
+            whole = int(np.int64(datagrams[row, at + 1])) if at + 2 <= length else 0
             if whole < 2 or at + whole > length:
                 found[row, FAULT] = BAD_ATTRIBUTE
                 break

@@ -107,3 +107,4 @@ class RadiusSettings:
     authentication_port: int = 1812
     accounting_port: int = 1813
     interim_seconds: int = 300
+    workers: int = 0  # processes beside that of the shard; 0: the door is opened in it

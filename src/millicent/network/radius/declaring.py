@@ -2,6 +2,7 @@
 
     listen: {address: 10.0.0.5, authentication_port: 1812, accounting_port: 1813}
     interim_seconds: 300
+    workers: 0
     clients:
       tower-1: {address: 10.1.0.0/24, vendor: mikrotik, secret: {environment: TOWER_1_SECRET}}
       old-bras: {address: 10.2.0.1, vendor: cisco, secret: {file: /run/secrets/bras}, message_authenticator: optional}
@@ -23,11 +24,12 @@ from millicent.network.radius.clients import Client, Profile, RadiusSettings, Ve
 from millicent.network.radius.granting import bits_per_second
 
 SHORTEST_SECRET: Final = 12  # bytes; MD5 over a short one is guessed off line from one captured packet
-_TOP: Final = frozenset({"listen", "interim_seconds", "clients", "profiles"})
+_TOP: Final = frozenset({"listen", "interim_seconds", "workers", "clients", "profiles"})
 _LISTEN: Final = frozenset({"address", "authentication_port", "accounting_port"})
 _CLIENT: Final = frozenset({"address", "vendor", "secret", "coa_port", "message_authenticator"})
 _PROFILE: Final = frozenset(each.name for each in fields(Profile))
-_LEAST_INTERIM, _MOST_INTERIM = 60, 3600  # RFC 2869 clause 5.16 warns of less than a minute
+_INTERIMS: Final = range(60, 3601)  # RFC 2869 clause 5.16 warns of less than a minute
+_WORKERS: Final = range(65)
 
 
 def read_radius_settings(text: str, *, environment: Mapping[str, str], where: str = "radius.yaml") -> RadiusSettings:
@@ -47,7 +49,8 @@ def read_radius_settings(text: str, *, environment: Mapping[str, str], where: st
         listen_address=str(listen.get("address", "127.0.0.1")),
         authentication_port=_port(listen.get("authentication_port", 1812), where=f"{where}: listen"),
         accounting_port=_port(listen.get("accounting_port", 1813), where=f"{where}: listen"),
-        interim_seconds=_interim(declared.get("interim_seconds", 300), where=where),
+        interim_seconds=_within(declared, "interim_seconds", _INTERIMS, default=300, where=where),
+        workers=_within(declared, "workers", _WORKERS, default=0, where=where),
     )
 
 
@@ -118,9 +121,10 @@ def _port(value: object, *, where: str) -> int:
     return value
 
 
-def _interim(value: object, *, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not _LEAST_INTERIM <= value <= _MOST_INTERIM:
-        raise BadInput(f"interim_seconds is {_LEAST_INTERIM} to {_MOST_INTERIM}", where=where)
+def _within(declared: Mapping[str, Any], name: str, allowed: range, *, default: int, where: str) -> int:
+    value = declared.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
+        raise BadInput(f"{name} is {allowed.start} to {allowed.stop - 1}", where=where)
     return value
 
 

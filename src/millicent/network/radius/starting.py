@@ -26,19 +26,22 @@ def declared_radius(home: Path, *, tenant: str) -> RadiusSettings | None:
     return read_radius_settings(path.read_text(encoding="utf-8"), environment=os.environ, where=str(path))
 
 
-async def start_radius(room: DoorRoom, *, shared: bool = False, hears_notices: bool = True) -> RadiusDoor | None:
-    """Open the declared door; None where none is declared. With `shared` other workers may open it too."""
+async def start_radius(room: DoorRoom) -> RadiusDoor | None:
+    """Open the declared door in the shard's process; None where none is declared, or workers of its own have it."""
     settings = declared_radius(room.home, tenant=room.tenant)
-    if settings is None:
-        return None
+    return await open_radius(room, settings=settings) if settings and not settings.workers else None
+
+
+async def open_radius(room: DoorRoom, *, settings: RadiusSettings, worker: int | None = None) -> RadiusDoor:
+    """Open the door, in the shard's process or as one of several workers. The first of them hears notices."""
     door = RadiusDoor(
         port=room.port,
         settings=settings,
         services=await asyncio.to_thread(_services, room.tenant_id),
         book=StoredAccess(tenant_id=room.tenant_id, profiles=settings.profiles),
         sealing_key=credential_key(room.home),
-        shared=shared,
-        hears_notices=hears_notices,
+        shared=worker is not None,
+        hears_notices=not worker,
     )
     await door.open()
     return door

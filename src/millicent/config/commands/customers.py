@@ -1,7 +1,8 @@
 """`millicent customers`: import, list, show, template."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,7 +15,7 @@ from millicent.kit.errors import BadInput
 if TYPE_CHECKING:
     from millicent.catalog.types import Catalogue
     from millicent.customers.types import BillingAccountFacts
-    from millicent.subscriptions.types import ImportReport, SubscriptionFacts
+    from millicent.subscriptions.types import HeldIdentifier, ImportReport, SubscriptionFacts
 
 app = typer.Typer(no_args_is_help=True)
 app.command("change-payer")(account_terms.change_payer)
@@ -134,18 +135,22 @@ def show(
         return
     flat = {key: value for key, value in document.items() if not isinstance(value, list)}
     show_record(code, flat | {"exemptions": "; ".join(exemptions)}, as_json=False)
-    show_table(
-        "Terms",
-        ("when", "payer", "segment", "language", "jurisdiction", "reseller"),
-        [
-            (
-                _span(each["effective_from_ms"], each["effective_until_ms"]),
-                *(each[name] for name in ("payer", "segment", "language", "jurisdiction", "reseller")),
-            )
-            for each in terms
-        ],
-        as_json=False,
-    )
+    _show_terms(terms)
+    _show_subscriptions(subscriptions, held=held)
+
+
+def _show_terms(terms: "list[dict[str, Any]]") -> None:
+    names = ("payer", "segment", "language", "jurisdiction", "reseller")
+    rows = [
+        (_span(each["effective_from_ms"], each["effective_until_ms"]), *(each[name] for name in names))
+        for each in terms
+    ]
+    show_table("Terms", ("when", *names), rows, as_json=False)
+
+
+def _show_subscriptions(
+    subscriptions: "Sequence[SubscriptionFacts]", *, held: "Mapping[int, Sequence[HeldIdentifier]]"
+) -> None:
     rows = [
         (
             each.code,

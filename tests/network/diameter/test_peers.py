@@ -65,7 +65,7 @@ def test_capabilities_say_who_we_are():
     ("raw", "settings", "result"),
     [
         (capabilities(host="stranger.example.net"), SETTINGS, 3010),
-        (capabilities(), SETTINGS.replace("{host: pgw01.example.net}", "{host: pgw01.example.net, realm: other}"), 3010),
+        (capabilities(), SETTINGS.replace("{host: pgw01.example.net}", "{host: pgw01.example.net, realm: x}"), 3010),
         (capabilities(), SETTINGS.replace("{host: pgw01.example.net}", "{host: pgw01.example.net, tls: true}"), 3010),
         (
             capabilities(),

@@ -18,7 +18,14 @@ from millicent.network.diameter.kernel.decode import (
     three_at,
     word_at,
 )
-from millicent.network.diameter.kernel.rows import EVENT, INITIAL, REFUND_OCTETS, TERMINATION, key_apart
+from millicent.network.diameter.kernel.rows import (
+    EVENT,
+    INITIAL,
+    REFUND_OCTETS,
+    TERMINATION,
+    UPDATE,
+    key_apart,
+)
 from millicent.network.kernel.copying import copy_bytes
 from millicent.rating.kernel.splice import spliced, uncounted
 
@@ -26,7 +33,7 @@ SUCCESS = 2001
 PER_MESSAGE, PER_UNITS = 640, 384  # octets at most, beside Session-Id, Proxy-Info and the given blocks
 DIRECT_DEBITING, CHECK_BALANCE, PRICE_ENQUIRY = 0, 2, 3
 LONGEST_SERVICES = 16  # Service-Identifiers of one MSCC that are said again
-_DONE, _INSUFFICIENT, _NOT_SERVED = int(Result.DONE), int(Result.INSUFFICIENT), int(Result.NOT_SERVED)
+_DONE, _INSUFFICIENT, _INVALID = int(Result.DONE), int(Result.INSUFFICIENT), int(Result.INVALID)
 _NO_FINAL = int(FinalAction.NONE)
 _SECONDS, _TOTAL, _OUTPUT, _UNITS, _MONEY = 0, 1, 3, 4, 5
 _NANO_EXPONENT = -9
@@ -229,6 +236,8 @@ def _message_result(message: np.void, units: np.ndarray, answers: np.ndarray, wi
             return result
         first += 1
         result = int(answers[first]["result"])
+    if message["type"] == UPDATE and message["units"] == 0 and result == _INVALID:
+        return _DONE  # it named no service: the session is there, and that was all it asked
     if message["units"] == 0 or units[message["first_unit"]]["mscc_at"] < 0 or wide[result] == 1:
         return result
     return _DONE

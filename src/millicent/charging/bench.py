@@ -12,9 +12,7 @@ from millicent.charging.keys import plan_text, traffic_text
 from millicent.charging.shard import Shard
 from millicent.charging.types import Flag, NameKind, Result, Rows, Unit, Verb, commands
 from millicent.kit.kernels import Int64s
-from millicent.rating.bench import _keys_under as keys_under
-from millicent.rating.bench import _prefix_texts as prefix_texts
-from millicent.rating.bench import bench_catalogue
+from millicent.rating.bench import bench_catalogue, keys_under, prefix_texts
 from millicent.rating.services import compile_catalogue
 
 _START_MS = 1_790_812_800_000  # 1 October 2026
@@ -33,6 +31,7 @@ class ShardWorkload:
         plans: int = 200,
         prefixes: int = 25_000,
         seed: int = 7,
+        start_ms: int = _START_MS,
         changed: Callable[[Catalogue], Catalogue] = lambda catalogue: catalogue,
     ) -> None:
         self._source = np.random.default_rng(seed)
@@ -40,7 +39,7 @@ class ShardWorkload:
         self.shard = Shard([(0, 1, compile_catalogue(changed(bench_catalogue(plans=plans, prefixes=texts))))])
         self.subscribers = subscribers
         self.sessions = sessions
-        self._now_ms = _START_MS
+        self.now_ms = start_ms
         self._traffic = self.shard.number_of(NameKind.TRAFFIC, traffic_text(service="voice"))
         self._currency = self.shard.number_of(NameKind.CURRENCY, "EUR")
         self._allowance = self.shard.number_of(NameKind.ALLOWANCE, "plan/minutes")
@@ -55,7 +54,7 @@ class ShardWorkload:
     def _rows(self, verb: Verb, count: int) -> Rows:
         rows = commands(count)
         rows["verb"] = verb
-        rows["received_ms"] = self._now_ms
+        rows["received_ms"] = self.now_ms
         return rows
 
     def _load(self) -> None:
@@ -96,7 +95,7 @@ class ShardWorkload:
     def batches(self, *, count: int, size: int) -> Iterator[Rows]:
         """So many batches of reports, each for other calls."""
         for _ in range(count):
-            self._now_ms += 1_000
+            self.now_ms += 1_000
             calls = self._source.choice(self.sessions, size, replace=False)
             self._requests[calls] += 1
             rows = self._rows(Verb.UNITS, size)

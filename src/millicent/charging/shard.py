@@ -75,6 +75,7 @@ class Shard:
         self._derived = Derived(self._tables, self._names, self._programs)
         self._current = 0
         self._batches = 0
+        self._named = False  # our own names are given
         self._stamp = np.zeros(0, np.int32)
         self._lists = {name: np.zeros(4 * ROOM, dtype)
                        for name, dtype in (("movement", MOVEMENT), ("charge", CHARGE), ("notice", NOTICE))}  # fmt: skip
@@ -91,6 +92,7 @@ class Shard:
         )
         self._programs.sort(key=lambda loaded: (loaded.effective_from_ms, loaded.release))
         self._current = 0
+        self._named = False
         self._derived.forget()
 
     def number_of(self, kind: NameKind | str, text: str) -> int:
@@ -113,6 +115,7 @@ class Shard:
 
     def replay(self, images: Iterable[RowImages], names: Iterable[tuple[str, int, str]]) -> None:
         """Put what became of the state where it belongs: a batch from the journal, or a snapshot's tables whole."""
+        self._named = False
         self._names.restore(names)
         self._tables.put(images)
         self._derived.forget()
@@ -145,11 +148,8 @@ class Shard:
 
     def _prepare(self, count: int) -> None:
         """Room for all that so many commands may add, and everything derived up to date."""
-        for cause in OWN_CAUSES:
-            self._names.number_of(NameKind.CAUSE, cause)
-        for loaded in self._programs:
-            for counter in loaded.program.counters:
-                self._names.number_of(NameKind.COUNTER, SEPARATOR.join(counter))
+        if not self._named:
+            self._give_own_names()
         for table, each in _GROWING.items():
             rows = self._tables["meta"][0]["next_answer"] if table == "stored" else self._tables.count(table)
             self._tables.make_room(table, int(rows) + each * count + _MARGIN)
@@ -159,14 +159,26 @@ class Shard:
         self._derived.job[:] = 0
         self._derived.job[J_PROGRAM] = self._current
 
+    def _give_own_names(self) -> None:
+        """Names that no door gives: causes of our own, counters of the programs."""
+        for cause in OWN_CAUSES:
+            self._names.number_of(NameKind.CAUSE, cause)
+        for loaded in self._programs:
+            for counter in loaded.program.counters:
+                self._names.number_of(NameKind.COUNTER, SEPARATOR.join(counter))
+        self._named = True
+
     def _readable(self, commands: Rows, texts: bytes) -> Rows:
         """The commands as the loop reads them. Numbers that were never given, from a door that slept, say nothing."""
-        rows = np.array(commands, COMMAND)
-        rows["traffic"][rows["traffic"] >= self._names.count(NameKind.TRAFFIC)] = NOT_SAID
-        plans = (rows["verb"] == Verb.SUBSCRIBER) & (rows["name"] >= self._names.count(NameKind.PLAN))
-        rows["name"][plans] = NOT_SAID
-        outside = rows["text_offset"].astype(np.int64) + rows["text_length"] > len(texts)
-        rows["text_length"][outside] = 0
+        strange = commands["traffic"] >= self._names.count(NameKind.TRAFFIC)
+        plans = (commands["verb"] == Verb.SUBSCRIBER) & (commands["name"] >= self._names.count(NameKind.PLAN))
+        outside = commands["text_offset"].astype(np.int64) + commands["text_length"] > len(texts)
+        rows = commands
+        if strange.any() or plans.any() or outside.any() or not (rows.flags.c_contiguous and rows.flags.writeable):
+            rows = np.array(commands, COMMAND)
+            rows["traffic"][strange] = NOT_SAID
+            rows["name"][plans] = NOT_SAID
+            rows["text_length"][outside] = 0
         return rows.view(_SIGNED[COMMAND])
 
     def _out(self, count: int, texts: bytes) -> Out:
@@ -187,7 +199,7 @@ class Shard:
             movement=self._lists["movement"].view(_SIGNED[MOVEMENT]),
             charge=self._lists["charge"].view(_SIGNED[CHARGE]),
             notice=self._lists["notice"].view(_SIGNED[NOTICE]),
-            count=counts,
+            counts=counts,
             base=self._tables.room,
             stamp=self._stamp,
             touched=self._touched,
@@ -221,7 +233,7 @@ class Shard:
 
     def _moved(self, out: Out) -> Out:
         """Tables grew in the middle of a batch: rows are numbered anew, those touched so far too."""
-        count = int(out.count[OUT_TOUCHED])
+        count = int(out.counts[OUT_TOUCHED])
         before = out.base
         touched = np.sort(out.touched[:count])
         table = np.searchsorted(before, touched, side="right") - 1
@@ -246,9 +258,9 @@ class Shard:
             commands=commands,
             texts=texts,
             answers=out.answer,
-            movements=self._lists["movement"][: out.count[OUT_MOVEMENTS]].copy(),
-            charges=self._lists["charge"][: out.count[OUT_CHARGES]].copy(),
-            notices=self._lists["notice"][: out.count[OUT_NOTICES]].copy(),
+            movements=self._lists["movement"][: out.counts[OUT_MOVEMENTS]].copy(),
+            charges=self._lists["charge"][: out.counts[OUT_CHARGES]].copy(),
+            notices=self._lists["notice"][: out.counts[OUT_NOTICES]].copy(),
             names=self._names.take_new(),
-            images=self._tables.images(out.touched[: out.count[OUT_TOUCHED]]),
+            images=self._tables.images(out.touched[: out.counts[OUT_TOUCHED]]),
         )

@@ -139,7 +139,8 @@ class World:
 
     def unit_row(self, session: str = "s", *, request: int, used: int | None = None, asked: int | None = None,
                  after: int | None = None, final: bool = False, service: str = "voice", group: int = 0,
-                 number: str = NUMBER, flags: int = 0, at: int | None = None, parts: dict | None = None) -> Rows:  # fmt: skip
+                 number: str = NUMBER, flags: int = 0, at: int | None = None,
+                 parts: dict | None = None) -> Rows:  # fmt: skip
         """`asked` None asks for nothing, NOT_SAID for as much as the policy gives."""
         unit = UNIT_OF[service]
         asking = (Flag.ASKED if asked is not None else 0) | (Flag.FINAL if final else 0) | flags

@@ -18,10 +18,10 @@ from millicent.kit.kernels import Int32s
 def touch(out: Out, table: int, row: int) -> None:
     """Note that a row changed: its image goes into the journal with the batch."""
     place = out.base[table] + row
-    if out.stamp[place] != out.count[OUT_STAMP]:
-        out.stamp[place] = out.count[OUT_STAMP]
-        out.touched[out.count[OUT_TOUCHED]] = place
-        out.count[OUT_TOUCHED] += 1
+    if out.stamp[place] != out.counts[OUT_STAMP]:
+        out.stamp[place] = out.counts[OUT_STAMP]
+        out.touched[out.counts[OUT_TOUCHED]] = place
+        out.counts[OUT_TOUCHED] += 1
 
 
 @spliced

@@ -122,7 +122,7 @@ def describe_event(books: Books, out: Out, work: Work, commands: Rows, row: int,
         work.kept[place] = 0
 
 
-@spliced
+@called
 def start_event(
     books: Books, index: Index, out: Out, state: State, work: Work, program: Program, commands: Rows, row: int,
     verb: int,
@@ -182,7 +182,7 @@ def start_event(
     return P_EVENT
 
 
-@spliced
+@called
 def finish_event(
     books: Books, index: Index, out: Out, state: State, work: Work, commands: Rows, row: int, verb: int, reason: int
 ) -> None:

@@ -4,7 +4,8 @@ Row 0 of every table is nobody's: a link of 0 leads nowhere. Journalled are the 
 `Index` is built again from them when a shard starts.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -253,7 +254,7 @@ TABLES = (
 
 def signed(dtype: "np.dtype[np.void]") -> "np.dtype[np.void]":
     """The same row with its keys as signed numbers: signed and unsigned 64 bits together are floats to the compiler."""
-    fields = dtype.fields or {}
+    fields: Mapping[str, Any] = dtype.fields or {}
     return np.dtype(
         {
             "names": list(fields),
@@ -331,7 +332,7 @@ class Out(NamedTuple):
     movement: Rows
     charge: Rows
     notice: Rows
-    count: Int64s  # [OUT_COUNTS]
+    counts: Int64s  # [OUT_COUNTS]
     base: Int64s  # [tables + 1] where a table's rows begin among all rows
     stamp: Int32s  # [all rows] batch that touched the row last
     touched: Int64s  # rows touched, each once

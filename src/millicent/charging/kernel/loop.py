@@ -223,7 +223,7 @@ def unpriced(
     return P_REMEMBER if result == _DONE else P_OVER
 
 
-@called
+@spliced
 def describe(books: Books, out: Out, work: Work, session: int, row: int) -> None:
     subscriber = int(books.session[session]["subscriber"])
     account = int(books.subscriber[subscriber]["account"])
@@ -257,7 +257,7 @@ def begin_session(books: Books, index: Index, out: Out, work: Work, commands: Ro
     return session
 
 
-@called
+@spliced
 def complete(books: Books, out: Out, work: Work, row: int) -> None:
     """Figures that every answer carries."""
     job = work.job
@@ -296,9 +296,9 @@ def apply_commands(
         job[J_NEED] = NEED_NOTHING
         if phase == P_START:
             if (
-                out.count[OUT_MOVEMENTS] + ROOM > out.movement.shape[0]
-                or out.count[OUT_CHARGES] + ROOM > out.charge.shape[0]
-                or out.count[OUT_NOTICES] + ROOM > out.notice.shape[0]
+                out.counts[OUT_MOVEMENTS] + ROOM > out.movement.shape[0]
+                or out.counts[OUT_CHARGES] + ROOM > out.charge.shape[0]
+                or out.counts[OUT_NOTICES] + ROOM > out.notice.shape[0]
             ):
                 job[J_NEED] = NEED_ROOM
                 return row

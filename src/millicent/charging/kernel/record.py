@@ -25,10 +25,10 @@ def note_notice(
     percent: int, amount: int,
 ) -> None:  # fmt: skip
     """Tell somebody. Rows of 0 are not said. When there is no room left the notice is not written: see ROOM."""
-    place = out.count[OUT_NOTICES]
+    place = out.counts[OUT_NOTICES]
     if place >= out.notice.shape[0]:
         return
-    out.count[OUT_NOTICES] = place + 1
+    out.counts[OUT_NOTICES] = place + 1
     row = out.notice[place]
     row["kind"] = kind
     row["percent"] = percent
@@ -50,8 +50,8 @@ def note_movement(books: Books, out: Out, job: Int64s, bucket: int, change: int,
     """Write what changed in a bucket; usage has the cause NOT_SAID."""
     if change == 0:
         return
-    place = out.count[OUT_MOVEMENTS]
-    out.count[OUT_MOVEMENTS] = place + 1
+    place = out.counts[OUT_MOVEMENTS]
+    out.counts[OUT_MOVEMENTS] = place + 1
     row = out.movement[place]
     moved = books.bucket[bucket]
     account = 0
@@ -104,8 +104,8 @@ def note_charge(
     books: Books, out: Out, job: Int64s, group: int, key_high: int, key_low: int, traffic_subscriber: int, ended_ms: int
 ) -> None:
     """A segment's price is final. `group` 0 is the one-time event at hand."""
-    place = out.count[OUT_CHARGES]
-    out.count[OUT_CHARGES] = place + 1
+    place = out.counts[OUT_CHARGES]
+    out.counts[OUT_CHARGES] = place + 1
     row = out.charge[place]
     usage = books.group[group]
     account = int(books.subscriber[traffic_subscriber]["account"])

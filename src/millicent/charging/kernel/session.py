@@ -256,9 +256,9 @@ def close_of_peer(books: Books, out: Out, door: int, peer: int) -> None:
 @spliced
 def has_room(out: Out) -> bool:
     return (
-        out.count[OUT_MOVEMENTS] + MARGIN < out.movement.shape[0]
-        and out.count[OUT_CHARGES] + MARGIN < out.charge.shape[0]
-        and out.count[OUT_NOTICES] + MARGIN < out.notice.shape[0]
+        out.counts[OUT_MOVEMENTS] + MARGIN < out.movement.shape[0]
+        and out.counts[OUT_CHARGES] + MARGIN < out.charge.shape[0]
+        and out.counts[OUT_NOTICES] + MARGIN < out.notice.shape[0]
     )
 
 

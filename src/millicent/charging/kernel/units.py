@@ -357,7 +357,7 @@ def _count_unpriced(
     usage = books.group[group]
     high, low = charge_key(books, group, 1 + int(usage["segment"]))
     note_charge(books, out, work.job, group, high, low, subscriber, ended_ms)
-    row = out.charge[out.count[1] - 1]
+    row = out.charge[out.counts[1] - 1]
     row["reason"] = reason
     row["units"] = used
     row["amount_nanos"] = 0
@@ -369,7 +369,7 @@ def _count_unpriced(
     usage["segment"] += 1
 
 
-@called
+@spliced
 def pay_due(books: Books, out: Out, work: Work, group: int, due: int) -> None:
     """Take or give back the difference of the price; what cannot be paid stands in the charge, and is told."""
     job = work.job
@@ -548,7 +548,7 @@ def search(books: Books, out: Out, work: Work, reason: int) -> int:
     return NOTHING
 
 
-@called
+@spliced
 def grant_slice(books: Books, index: Index, out: Out, state: State, work: Work, granted: int, row: int) -> None:
     """Hold what the slice may cost, and answer with it."""
     job = work.job
@@ -601,7 +601,7 @@ def next_change(books: Books, work: Work, program: Program, group: int, until_ms
         at_ms = certain_ms
 
 
-@called
+@spliced
 def finish_units(books: Books, index: Index, out: Out, state: State, work: Work, commands: Rows, row: int) -> None:
     """Draw and hold again, close the group when it was the last report, answer."""
     job = work.job

@@ -1,6 +1,6 @@
 """A shard as it was: the newest sound snapshot, and every batch that was journalled after it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,14 @@ import numpy as np
 import structlog
 
 from millicent.charging.journal.connection import Connection
+from millicent.charging.journal.copying import as_bytes
 from millicent.charging.journal.errors import NothingToReplay
 from millicent.charging.journal.layouts import in_layout
 from millicent.charging.journal.payload import decode_images
 from millicent.charging.journal.read import Cursor, Layouts, journal_ends, journal_pages
 from millicent.charging.journal.shard_port import JournalledShard, Names
 from millicent.charging.journal.snapshots import Snapshot, SnapshotUnsound, read_snapshot, snapshots_of
-from millicent.charging.types import RowImages
+from millicent.charging.types import RowImages, Rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +62,24 @@ def _loaded(shard: JournalledShard, cursor: Cursor, snapshot: Snapshot, *, numbe
     except SnapshotUnsound as unsound:
         structlog.get_logger("millicent.charging").error("snapshot passed over", message=unsound.message)
         return False
-    images = [
-        RowImages(table=name, rows=np.arange(len(rows), dtype=np.int64), images=rows) for name, rows in tables.items()
-    ]
-    put_images(shard, images, _names_until(cursor, number=number, sequence=snapshot.sequence))
+    put_tables(shard, tables, _names_until(cursor, number=number, sequence=snapshot.sequence))
     return True
+
+
+def put_tables(shard: JournalledShard, tables: Mapping[str, Rows], names: Names) -> None:
+    """Fill a new shard with whole tables: room by replaying the last row of each, then one copy of memory a table."""
+    layouts = {name: rows.dtype for name, rows in shard.tables().items()}
+    moved = {name: in_layout(rows, layouts[name]) for name, rows in tables.items() if name in layouts and len(rows)}
+    last = [
+        RowImages(table=name, rows=np.array([len(rows) - 1], np.int64), images=rows[-1:])
+        for name, rows in moved.items()
+    ]
+    shard.replay(last, names)
+    for name, rows in shard.tables().items():
+        if name in moved:
+            assert len(rows) == len(moved[name]), f"table {name} has room for {len(rows)} of {len(moved[name])} rows"
+            as_bytes(rows)[:] = as_bytes(moved[name])
+    shard.replay([], [])  # what it derives from its tables is derived anew
 
 
 def _refuse_gap(number: int, *, first: int, after: int) -> None:

@@ -79,3 +79,34 @@ def account_places(*, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
     """Currency and zone by id: what amounts and dates of an account are written in."""
     query = "SELECT id, currency, zone FROM customers_billingaccount WHERE id IN (SELECT unnest(%s::bigint[]))"
     return {account_id: (currency, zone) for account_id, currency, zone in read_rows(query, [list(ids)])}
+
+
+def paid_together(*, ids: Sequence[int]) -> list[int]:
+    """These accounts, whoever pays or ever paid for them, and all for whom the same ones do or did."""
+    query = (
+        "SELECT DISTINCT other.billing_account_id FROM customers_billingaccountterms own "
+        "JOIN customers_billingaccountterms other ON other.payer_id = own.payer_id "
+        "WHERE own.billing_account_id = ANY(%s)"
+    )
+    return [row[0] for row in read_rows(query, [list(ids)])]
+
+
+TURN_COLUMNS = ("zone", "cycle_day", "cycle_count", "cycle_unit", "cycle_anchor_ms")
+
+
+def cycle_turns() -> list[tuple[str, int, int, str, int]]:
+    """TURN_COLUMNS of every kind of cycle that accounts have: a handful, however many accounts."""
+    columns = ", ".join(TURN_COLUMNS)
+    return [tuple(row) for row in read_rows(f"SELECT DISTINCT {columns} FROM customers_billingaccount")]  # noqa: S608 - own names
+
+
+def accounts_turning(turns: Sequence[tuple[str, int, int, str, int]]) -> list[int]:
+    """Accounts whose cycles are of one of these kinds."""
+    if not turns:
+        return []
+    columns = ", ".join(TURN_COLUMNS)
+    query = (
+        f"SELECT id FROM customers_billingaccount WHERE ({columns}) IN "  # noqa: S608 - own names
+        "(SELECT * FROM unnest(%s::text[], %s::int[], %s::int[], %s::text[], %s::bigint[]))"
+    )
+    return [row[0] for row in read_rows(query, [list(column) for column in zip(*turns, strict=True)])]

@@ -12,11 +12,12 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _ExactLoader(_LOADER):  # type: ignore[misc, valid-type]
-    """The safe loader, for which 0.30 is the text that was written: no amount becomes a binary fraction."""
+    """The safe loader, for which 0.30 and 2026-03-01 are the texts that were written: no amount becomes a fraction."""
 
 
+_AS_WRITTEN = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
 _ExactLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:float"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _AS_WRITTEN]
     for first, resolvers in _LOADER.yaml_implicit_resolvers.items()
 }
 
@@ -25,7 +26,7 @@ def read_declaration(text: str, *, where: str, decimals_as_text: bool = False) -
     """The values of one YAML document. Raises BadInput, with the line where there is one.
 
     An alias is refused: ten lines of aliases to aliases stand for more values than any memory holds. With
-    `decimals_as_text` a number with a point stays as it was written: for declarations that hold amounts.
+    `decimals_as_text` numbers with a point and dates stay as they were written: for declarations that hold amounts.
     """
     if len(text.encode("utf-8", "surrogatepass")) > LARGEST_DECLARATION_BYTES:
         raise BadInput(f"is longer than {LARGEST_DECLARATION_BYTES:,} bytes", where=where, cure="Split the file.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from millicent.billing.live import Releases, cycle_containing
+from millicent.billing.live import CycleSpan, Releases, cycle_containing
 from millicent.catalog.types import Payment, Period, PeriodUnit
 from millicent.charging.declared import DeclaredCharging
 from millicent.charging.keys import plan_text
@@ -17,13 +17,12 @@ from millicent.charging.models.people import AccountAgreement
 from millicent.charging.provisioning.grants import below_pool, grants_of
 from millicent.charging.provisioning.numbers import identifier_numbers
 from millicent.charging.types import NO_LIMIT, Status
-from millicent.customers.live import paying_frame
+from millicent.customers.live import TURN_COLUMNS, paying_frame
 from millicent.customers.types import BillCycle
 from millicent.kit.errors import BadInput, Refusal
 from millicent.kit.money import parse_nanos
-from millicent.subscriptions.live import held_frame, version_frame
+from millicent.subscriptions.live import held_frame, subscription_ids_of, version_frame
 
-_TURN = ("zone", "cycle_day", "cycle_count", "cycle_unit", "cycle_anchor_ms")
 _STATUS = {"active": int(Status.ACTIVE), "suspended": int(Status.BARRED)}
 _CAREFUL = [each.value for each in Payment]  # the most careful first
 
@@ -47,10 +46,11 @@ def live_facts(
     known_at_ms: int,
     released: Releases,
     declared: DeclaredCharging,
-    subscription_ids: Sequence[int] | None = None,
+    account_ids: Sequence[int] | None = None,
 ) -> LiveFacts:
-    """Facts of these subscriptions, or of all. Name all that one payer pays for, or none of it."""
-    paying = with_cycles(paying_frame(at_ms=at_ms, known_at_ms=known_at_ms), at_ms=at_ms)
+    """Facts of what these accounts hold, or of all. Name all that one payer pays for and the payer, or none of it."""
+    subscription_ids = None if account_ids is None else subscription_ids_of(account_ids)
+    paying = with_cycles(paying_frame(at_ms=at_ms, known_at_ms=known_at_ms, ids=account_ids), at_ms=at_ms)
     since_ms = int(paying["cycle_from_ms"].min() or at_ms)  # type: ignore[arg-type]
     versions = version_frame(since_ms=since_ms, known_at_ms=known_at_ms, ids=subscription_ids).join(
         paying, on="billing_account_id"
@@ -69,23 +69,23 @@ def live_facts(
 
 def with_cycles(paying: pl.DataFrame, *, at_ms: int) -> pl.DataFrame:
     """Each account with the cycle of its payer around `at_ms`: a payer's bill gathers them all."""
-    turns = paying.select(_TURN).unique()
-    spans = [
-        cycle_containing(
-            cycle=BillCycle(day=day, period=Period(count=count, unit=PeriodUnit(unit)), anchor_ms=anchor_ms),
-            zone=zone,
-            instant_ms=at_ms,
-        )
-        for zone, day, count, unit, anchor_ms in turns.iter_rows()
-    ]
+    turns = paying.select(TURN_COLUMNS).unique()
+    spans = [cycle_of(turn, at_ms=at_ms) for turn in turns.iter_rows()]
     spanned = turns.with_columns(
         cycle_from_ms=pl.Series([span.from_ms for span in spans], dtype=pl.Int64),
         cycle_until_ms=pl.Series([span.until_ms for span in spans], dtype=pl.Int64),
     )
-    payers = paying.join(spanned, on=_TURN).select(
-        "cycle_from_ms", "cycle_until_ms", *_TURN, payer_id="billing_account_id"
+    payers = paying.join(spanned, on=TURN_COLUMNS).select(
+        "cycle_from_ms", "cycle_until_ms", *TURN_COLUMNS, payer_id="billing_account_id"
     )
     return paying.select("billing_account_id", "payer_id", "currency", "segment").join(payers, on="payer_id")
+
+
+def cycle_of(turn: tuple[str, int, int, str, int], *, at_ms: int) -> CycleSpan:
+    """The cycle around an instant of accounts of one kind (TURN_COLUMNS)."""
+    zone, day, count, unit, anchor_ms = turn
+    cycle = BillCycle(day=day, period=Period(count=count, unit=PeriodUnit(unit)), anchor_ms=anchor_ms)
+    return cycle_containing(cycle=cycle, zone=zone, instant_ms=at_ms)
 
 
 def _held(versions: pl.DataFrame, *, released: Releases, at_ms: int) -> pl.DataFrame:

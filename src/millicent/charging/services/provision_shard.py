@@ -17,11 +17,11 @@ from millicent.charging.models.people import AccountAgreement, ProvisioningPosit
 from millicent.charging.ports import BalancePort
 from millicent.charging.provisioning.command_rows import policy_rows
 from millicent.charging.provisioning.difference import commands_between, commands_of_load, digests_of, part_of, together
-from millicent.charging.provisioning.live_facts import live_facts, with_cycles
+from millicent.charging.provisioning.live_facts import cycle_of, live_facts
 from millicent.charging.provisioning.telling import Provisioned, Telling
 from millicent.charging.services.declare_services import declared_charging, service_map
 from millicent.charging.types_map import QuotaPolicy
-from millicent.customers.live import accounts_changed, paying_frame
+from millicent.customers.live import accounts_changed, accounts_turning, cycle_turns, paid_together
 from millicent.kit.clock import to_ms
 from millicent.kit.tenancy import tenant_scope
 from millicent.subscriptions.live import billing_accounts_of, subscription_ids_of, subscriptions_changed
@@ -86,7 +86,7 @@ def _load(
     at_ms = position.known_at_ms
     with tenant_scope(tenant_id):
         facts = live_facts(at_ms=at_ms, known_at_ms=at_ms, released=released, declared=declared)
-        recent = _affected(then_ms=at_ms, now_ms=at_ms)
+        recent = subscription_ids_of(_affected(then_ms=at_ms, now_ms=at_ms))
     waiting = facts.subscribers["subscription_id"].sort()
     waiting = waiting.filter(waiting > position.loaded_until_id)
     for chosen in waiting.to_frame().iter_slices(at_once):
@@ -114,7 +114,7 @@ def _follow(
         chosen = None if everybody else _affected(then_ms=then_ms, now_ms=now_ms)
         if chosen is not None and not chosen:
             return _still_recent(told, now_ms=now_ms)
-        facts = partial(live_facts, released=released, declared=declared, subscription_ids=chosen)
+        facts = partial(live_facts, released=released, declared=declared, account_ids=chosen)
         old = facts(at_ms=then_ms, known_at_ms=then_ms - LOOK_BACK_MS)
         new = facts(at_ms=now_ms, known_at_ms=now_ms)
     digests = digests_of(new)
@@ -131,23 +131,17 @@ def _still_recent(told: Told, *, now_ms: int) -> Told:
 
 
 def _affected(*, then_ms: int, now_ms: int) -> list[int]:
-    """Subscriptions to look at again, with all that the same payers pay for: it decides how an account pays."""
+    """Accounts to look at again, with all that the same payers pay for: it decides how an account pays."""
     since_ms = then_ms - LOOK_BACK_MS
     changed = subscriptions_changed(recorded_since_ms=since_ms, from_ms=then_ms, until_ms=now_ms)
+    begun = [turn for turn in cycle_turns() if then_ms < cycle_of(turn, at_ms=now_ms).from_ms <= now_ms]
     accounts = {
         *accounts_changed(recorded_since_ms=since_ms, from_ms=then_ms, until_ms=now_ms),
         *AccountAgreement.objects.filter(recorded_at_ms__gt=since_ms).values_list("billing_account_id", flat=True),
         *billing_accounts_of(changed),
+        *accounts_turning(begun),
     }
-    before = paying_frame(at_ms=then_ms, known_at_ms=then_ms)
-    after = paying_frame(at_ms=now_ms, known_at_ms=now_ms)
-    begun = with_cycles(after, at_ms=now_ms).filter(pl.col("cycle_from_ms") > then_ms)
-    accounts.update(begun["billing_account_id"].to_list())
-    if not accounts:
-        return []
-    pairs = pl.concat([frame.select("billing_account_id", "payer_id") for frame in (before, after)]).unique()
-    payers = pairs.filter(pl.col("billing_account_id").is_in(list(accounts)))
-    return subscription_ids_of(pairs.join(payers, on="payer_id", how="semi")["billing_account_id"].unique().to_list())
+    return paid_together(ids=sorted(accounts)) if accounts else []
 
 
 def _begin(tenant_id: UUID, *, shard: int, now_ms: int) -> ProvisioningPosition:

@@ -24,7 +24,7 @@ from tests.network.diameter.builders import (
 )
 
 from millicent.charging.types import NOTICE, Door, NameKind, NoticeKind, Verb
-from millicent.kit.errors import BadInput
+from millicent.kit.errors import BadInput, Outage
 from millicent.network.diameter.messages import answer_bytes, write_fields
 from millicent.network.diameter.settings import read_settings
 from millicent.network.diameter.watchdog import Step, Watchdog
@@ -170,6 +170,40 @@ def test_an_outage_of_the_shard_is_too_busy_and_the_next_request_is_served():
     assert len(shard.commands) == 1
 
 
+def test_a_defect_of_the_shard_is_too_busy_too_and_does_not_end_the_door():
+    async def scene():
+        shard = FakeShard()
+        async with a_server(shard) as server, a_peer(server) as client:
+            shard.decide = lambda row: 1 // 0
+            busy = await client.ask(a_request(INITIAL, 0))
+            shard.decide = None
+            return busy, await client.ask(a_request(INITIAL, 0)), server.waiting
+
+    busy, served, waiting = asyncio.run(scene())
+
+    assert [busy.number("Result-Code"), served.number("Result-Code"), waiting] == [3004, 2001, 0]
+
+
+def test_a_name_that_cannot_be_learnt_now_is_learnt_later():
+    async def scene():
+        shard = FakeShard()
+        async with a_server(shard) as server, a_peer(server) as client:
+            learn = shard.number_of
+
+            async def silent(kind, text):
+                raise Outage("the shard is silent")
+
+            shard.number_of = silent
+            busy = await client.ask(a_request(INITIAL, 0, an_mscc(requested=[])))
+            shard.number_of = learn
+            return busy, await client.ask(a_request(INITIAL, 0, an_mscc(requested=[]))), shard
+
+    busy, served, shard = asyncio.run(scene())
+
+    assert [busy.number("Result-Code"), served.number("Result-Code")] == [3004, 2001]
+    assert len(shard.commands) == 1
+
+
 def test_what_waits_while_the_shard_is_slow_goes_as_one_submission_and_reading_stops():
     requests = [a_request(UPDATE, number, an_mscc(requested=[])) for number in range(1, 101)]
 
@@ -198,6 +232,29 @@ def test_what_waits_while_the_shard_is_slow_goes_as_one_submission_and_reading_s
     assert [answer.number("CC-Request-Number") for answer in answers] == list(range(1, 101))
     assert max(rows.size for rows in shard.commands) > 1
     assert (left, left_of_all) == (0, 0)
+
+
+def test_what_comes_while_no_submission_returns_is_too_busy_and_what_was_submitted_is_answered():
+    async def scene():
+        shard = FakeShard()
+        shard.held = asyncio.Event()
+        async with a_server(shard, busy_seconds=0) as server, a_peer(server) as client:
+            for number in range(1, 5):
+                client.send(a_request(UPDATE, number, an_mscc(requested=[])))
+                while len(shard.commands) < number:
+                    await asyncio.sleep(0)
+            busy = [await client.ask(a_request(UPDATE, number, an_mscc(requested=[]))) for number in (5, 6)]
+            shard.held.set()
+            served = [await client.receive() for _ in range(4)]
+            later = await client.ask(a_request(UPDATE, 5, an_mscc(requested=[])))
+            return shard, busy, served, later
+
+    shard, busy, served, later = asyncio.run(scene())
+
+    assert [answer.number("Result-Code") for answer in busy] == [3004, 3004]
+    assert [answer.number("CC-Request-Number") for answer in served] == [1, 2, 3, 4]
+    assert {answer.number("Result-Code") for answer in [*served, later]} == {2001}
+    assert shard.rows()["request_number"].tolist() == [1, 2, 3, 4, 5]
 
 
 def a_notice(shard: FakeShard, kind: NoticeKind) -> np.ndarray:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pycountry
+import structlog
 
 from millicent.charging.types import ANSWER, COMMAND, ChargingPort, Door, NameKind, Rows, Verb, commands
 from millicent.kit import metrics
-from millicent.kit.errors import Outage
+from millicent.kit.errors import Defect, Outage
 from millicent.kit.kernels import Int64s, UInt8s
 from millicent.kit.money import nano_digits
 from millicent.network.diameter import messages as wire
@@ -122,8 +123,16 @@ class Batches:
             rows.append((number, int(known.numeric) if known else 0, -nano_digits(code)))
         self._currencies = np.array(rows, np.int64).reshape(-1, 3)
 
-    async def ready(self, batch: Batch) -> None:
-        """Make the rows of commands. Waits only where the shard must first be told a new name."""
+    async def ready(self, batch: Batch) -> bool:
+        """Make the rows of commands, waiting only where the shard must be told a new name; False where it cannot."""
+        try:
+            await self._make_rows(batch)
+        except Outage:
+            metrics.FAULTS.labels(code=Outage.code).inc()
+            return False
+        return True
+
+    async def _make_rows(self, batch: Batch) -> None:
         batch.requests = requests = decode(
             as_bytes(batch.raw), start=batch.start, end=batch.end, connection=batch.connection,
             ranks=self._naming.ranks, realm=self._realm, host=self._host,
@@ -171,7 +180,9 @@ class Batches:
             return await self._port.submit(batch.commands, batch.texts)
         except Outage:
             metrics.FAULTS.labels(code=Outage.code).inc()
-            return None
+        except Exception:
+            report_defect("a submission failed")
+        return None
 
     def written(self, batch: Batch, answers: Rows | None) -> Iterator[tuple[PeerConnection, bytes, int]]:
         """What each connection is to be sent, and how many answers that is."""
@@ -256,6 +267,12 @@ class Batches:
         rows["received_ms"] = self._now_ms()
         with suppress(Outage):  # then the sweep closes them
             await self._port.submit(rows)
+
+
+def report_defect(what: str) -> None:
+    """Whoever watches is told; the peers are told that we are too busy, and go elsewhere."""
+    metrics.FAULTS.labels(code=Defect.code).inc()
+    structlog.get_logger("millicent.diameter").exception(what)
 
 
 def _first_of_each(hashes: np.ndarray, rows: Int64s) -> list[int]:

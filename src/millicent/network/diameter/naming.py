@@ -94,6 +94,7 @@ class Naming:
         self.traffic = NumberTable(columns=2)
         self.peers = NumberTable(columns=1)
         self.routes: dict[int, Route] = {}  # by NameKind.PEER
+        self.routes_by_key: dict[int, Route] = {}
         self.finals, self.offsets = np.zeros(0, np.uint8), np.zeros(1, np.int64)
         self._policy_of(Final())
 
@@ -102,6 +103,7 @@ class Naming:
         self.traffic.clear()
         self.peers.clear()
         self.routes.clear()
+        self.routes_by_key.clear()
 
     # subscribers and other parties
 
@@ -182,7 +184,8 @@ class Naming:
         self.peers.put(np.uint64(key), (number,))
         if len(self.routes) >= MOST_REMEMBERED:
             self.routes.clear()
-        self.routes[number] = route = Route(key=key, number=number, host=host, realm=realm)
+            self.routes_by_key.clear()
+        self.routes[number] = self.routes_by_key[key] = route = Route(key=key, number=number, host=host, realm=realm)
         return route
 
     def _policy_of(self, final: Final) -> int:

@@ -288,7 +288,7 @@ class PeerConnection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(seconds + jitter, self._ring)
 
     def _ring(self) -> None:
-        if not self._heard:
+        if not self._heard and not self._paused:  # whom we do not read, we cannot hear
             match self._watchdog.on_timer():
                 case Step.ASK:
                     fields: list[Field] = [*self.server.identity, ("Origin-State-Id", self.server.state_id)]

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from millicent.charging.types import ChargingPort, Door
+from millicent.charging.types import ChargingPort, Door, Rows
 from millicent.charging.types_map import ServiceMap
 from millicent.kit.clock import system_now, to_ms
 from millicent.network.diameter.batches import MOST_IN_FLIGHT, Batch, Batches, gather
@@ -51,7 +51,7 @@ class DiameterServer:
         self._places = asyncio.Semaphore(MOST_IN_FLIGHT)
         self._settling: set[asyncio.Task[None]] = set()
         self._feeder: asyncio.Task[None] | None = None
-        self._was_full = False
+        self._was_full = self._is_stalled = False
         port.listen(Door.DIAMETER, self.sessions.told)
         port.on_restart(self.naming.forget)
 
@@ -136,27 +136,50 @@ class DiameterServer:
         """One batch after the other is submitted in order; a few may be on their way at once."""
         while True:
             await self._woken.wait()
-            await self._places.acquire()
+            has_place = await self._take_place()
             batch = gather(self.connections)
             if batch is None:
                 self._woken.clear()
-                self._places.release()
+                if has_place:
+                    self._places.release()
                 continue
             self.waiting += batch.count
             self._look_at_flow()
-            await self._batches.ready(batch)
+            is_ready = await self._batches.ready(batch)
             self.sessions.seen(batch)
-            task = asyncio.create_task(self._settle(batch))
-            self._settling.add(task)
-            task.add_done_callback(self._settling.discard)
+            if has_place and is_ready:
+                task = asyncio.create_task(self._settle(batch))
+                self._settling.add(task)
+                task.add_done_callback(self._settling.discard)
+            else:
+                self._deliver(batch, None)
+                if has_place:
+                    self._places.release()
+
+    async def _take_place(self) -> bool:
+        """Room for one more submission; False when none came back for too long, until one does."""
+        if self._is_stalled and self._places.locked():
+            return False
+        try:
+            async with asyncio.timeout(self.settings.busy_seconds):
+                await self._places.acquire()
+        except TimeoutError:
+            self._is_stalled = True
+            return False
+        self._is_stalled = False
+        return True
+
+    def _deliver(self, batch: Batch, answers: Rows | None) -> None:
+        """Each connection gets its answers in one write; without answers, that we are too busy."""
+        for connection, raw, count in self._batches.written(batch, answers):
+            connection.write(raw)
+            self.waiting -= count if connection in self.connections else 0
+            connection.answered(count)
 
     async def _settle(self, batch: Batch) -> None:
         try:
             answers = await self._batches.submit(batch)
-            for connection, raw, count in self._batches.written(batch, answers):
-                connection.write(raw)
-                self.waiting -= count if connection in self.connections else 0
-                connection.answered(count)
+            self._deliver(batch, answers)
             await self._batches.close_refused(batch, answers)
         finally:
             self._places.release()

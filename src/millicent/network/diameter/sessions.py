@@ -15,7 +15,7 @@ from millicent.network.diameter.batches import Batch
 from millicent.network.diameter.codec import as_bytes
 from millicent.network.diameter.kernel.decode import hashed
 from millicent.network.diameter.messages import Field, Message
-from millicent.network.diameter.naming import Naming, Route
+from millicent.network.diameter.naming import Naming
 from millicent.network.diameter.peer import PeerConnection
 from millicent.network.diameter.settings import DiameterSettings
 
@@ -74,12 +74,9 @@ class Sessions:
 
     def _look_at_states(self, messages: Rows, said: np.ndarray) -> None:
         for row in said[np.unique(messages["peer"][said], return_index=True)[1]]:
-            route = self._route_of(int(messages["peer"][row]))
+            route = self._naming.routes_by_key.get(int(messages["peer"][row]))
             if route:
                 self.state_of(route.host, realm=route.realm, state=int(messages["origin_state"][row]))
-
-    def _route_of(self, key: int) -> Route | None:
-        return next((route for route in self._naming.routes.values() if route.key == key), None)
 
     # restarted clients
 

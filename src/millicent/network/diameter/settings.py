@@ -62,6 +62,7 @@ class DiameterSettings:
     take_over: bool = False  # an update of a session that we do not know opens it
     watchdog_seconds: int = 30
     answer_seconds: int = 10  # how long a peer may take to answer what we ask
+    busy_seconds: int = 2  # without an answer of the shard for so long, what comes is told that we are too busy
     largest_message_bytes: int = 65_536
     most_connections: int = 256
     most_waiting: int = 32_768  # requests of all peers that are not answered yet

@@ -26,6 +26,7 @@ _RENEW_NS = RENEW_MS * _NS_PER_MS
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 20, 500
 _NS_PER_SECOND = 1_000_000_000
 _STOP = None
+_STOP_SECONDS = 10
 
 Waiting = tuple[int, Batch] | None
 
@@ -69,12 +70,16 @@ class JournalWriter:
         self._queue.put((sequence, batch))
 
     def stop(self, *, wait: bool = True) -> None:
-        """Make durable what was put, release the lease, end. Without `wait` leave everything as it is."""
+        """Make durable what was put, release the lease, end. Without `wait` leave everything as it is.
+
+        PostgreSQL that stays away is waited for a bounded time: what is not durable was not answered.
+        """
         if not wait:
             self._leave.set()
         self._queue.put(_STOP)
         if wait:
-            self._thread.join()
+            self._thread.join(timeout=_STOP_SECONDS)
+            self._leave.set()
 
     def _run(self) -> None:
         why: MillicentError | None = None

@@ -25,7 +25,7 @@ from tests.network.diameter.builders import (
 )
 
 from millicent.charging.keys import identifier_key
-from millicent.charging.types import Flag, NameKind
+from millicent.charging.types import Flag, NameKind, Verb
 from millicent.network.diameter.codec import as_bytes, decode, frame
 from millicent.network.diameter.load import LoadPlan, _Template
 from millicent.rating.compile.numbers import number_keys
@@ -126,6 +126,20 @@ def test_a_message_goes_to_its_recipient():
 
     assert traffic_of(shard)[0][:2] == ("sms", "originating")
     assert shard.rows()["number_digits"].tolist() == [11]
+
+
+def test_a_client_that_says_not_supported_and_a_requested_action_with_every_request_is_understood():
+    """Open5GS does both, and means neither: its services stand in Multiple-Services-Credit-Control."""
+    said = [("Multiple-Services-Indicator", 0), ("Requested-Action", 0)]
+    used = [("CC-Time", 5), ("CC-Total-Octets", 900)]
+    shard = told(
+        a_request(INITIAL, 0, *said, an_mscc(1, requested=[])),
+        a_request(UPDATE, 1, *said, an_mscc(1, requested=[], used=used)),
+    )
+
+    assert [(Verb(row["verb"]), int(row["group"])) for row in shard.rows()] == [
+        (Verb.OPEN, 0), (Verb.UNITS, 1), (Verb.UNITS, 1),
+    ]  # fmt: skip
 
 
 def test_an_event_of_its_own_may_name_its_service():

@@ -53,7 +53,7 @@ def run(
 ) -> dict[str, object]:
     """Compile, price the events several times from the same opening state, report the median."""
     started = time.perf_counter()
-    texts = _prefix_texts(prefixes, seed=seed)
+    texts = prefix_texts(prefixes, seed=seed)
     program = compile_catalogue(bench_catalogue(plans=plans, prefixes=texts))
     compiled = time.perf_counter()
     charges, state = _charges(program, texts, events=events, subscribers=subscribers, seed=seed)
@@ -163,7 +163,7 @@ def _card(*, base: int) -> PriceCard:
     )
 
 
-def _prefix_texts(count: int, *, seed: int) -> list[str]:
+def prefix_texts(count: int, *, seed: int) -> list[str]:
     """Nested prefixes of 3 to 8 digits, as decks have them."""
     source = np.random.default_rng(seed)
     found: dict[str, None] = {}
@@ -188,7 +188,7 @@ def _charges(
     subscriber = np.sort(source.integers(0, subscribers, events)).astype(np.int32)
     instant = _MONTH_START_MS + source.integers(0, _MONTH_MS, events)
     instant = instant[np.lexsort((instant, subscriber))]
-    key, digits = _keys_under(prefixes, count=events, source=source)
+    key, digits = keys_under(prefixes, count=events, source=source)
     charges = Charges(
         pick=plan_pick[plan_of[subscriber]],
         usage_class=np.full(events, usage_class, np.int32),
@@ -217,7 +217,7 @@ def _charges(
     return charges, state
 
 
-def _keys_under(prefixes: list[str], *, count: int, source: np.random.Generator) -> tuple[Int64s, Int8s]:
+def keys_under(prefixes: list[str], *, count: int, source: np.random.Generator) -> tuple[Int64s, Int8s]:
     """Numbers of twelve digits that begin with one of the prefixes."""
     lengths = np.array([len(text) for text in prefixes])
     heads = np.array([int(text) for text in prefixes], np.int64) * 10 ** (15 - lengths)

@@ -1,4 +1,4 @@
-"""`millicent bench`: measure rating, mediation and billing on this machine."""
+"""`millicent bench`: measure rating, mediation, billing and charging on this machine."""
 
 import json
 import os
@@ -12,10 +12,10 @@ import typer
 from millicent.config.output import JSON_OPTION, say, show_json, show_record
 from millicent.kit.errors import Defect
 
-app = typer.Typer(no_args_is_help=True, help="Measure rating, mediation and billing on this machine.")
+app = typer.Typer(no_args_is_help=True, help="Measure rating, mediation, billing and charging on this machine.")
 
 _OPERATORS_OWN = ("MILLICENT_DATABASE_URL", "MILLICENT_OWNER_DATABASE_URL", "MILLICENT_LAKE", "MILLICENT_TENANT")
-STAGES = ("rating", "mediation", "billing")
+STAGES = ("rating", "mediation", "billing", "charging")
 
 
 @app.command()
@@ -45,12 +45,22 @@ def billing(
     _show(_measured("billing", accounts=accounts), as_json=as_json)
 
 
+@app.command()
+def charging(
+    subscribers: int = typer.Option(1_000_000, "--subscribers", min=20_000, help="Subscribers in the shard."),
+    sessions: int = typer.Option(100_000, "--sessions", min=2_048, help="Calls that are open."),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Commands, Credit-Control requests, RADIUS packets and HTTP requests per second; time to come back."""
+    _show(_measured("charging", subscribers=subscribers, sessions=sessions), as_json=as_json)
+
+
 @app.command("all")
 def everything(
     page: Path | None = typer.Option(None, "--page", help="Also write a page with the figures.", metavar="FILE"),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """All three, one after the other."""
+    """All of them, one after the other."""
     results = [_measured(stage) for stage in STAGES]
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)

@@ -97,7 +97,8 @@ def carry_out(
         available_nanos: int | None = None
         if order.state == OrderState.ASKED:
             answers = _submit(order, port=port, now_ms=to_ms(now))
-            available_nanos = int(answers["available_nanos"][0])
+            # of a transfer it is the receiver's, and none of the giver's business
+            available_nanos = None if order.other_account_id else int(answers["available_nanos"][0])
             settle(order, result=Result(int(answers["result"][0])), tenant_id=tenant_id, now=now)
         done.append(as_order(order, available_nanos=available_nanos, repeated=repeated))
     return done

@@ -74,11 +74,12 @@ def top_up(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Add money to an account's balance, with the bonus that was declared for it."""
-    from millicent.charging.services.top_up import top_up as fill
     from millicent.config.charging_port import caller, charging_port, new_key
     from millicent.kit.clock import system_now
 
     account_id, currency = _payer(account)
+    from millicent.charging.services.top_up import top_up as fill
+
     with charging_port() as port:
         order = fill(
             tenant_id=_tenant(), port=port, key=key or new_key(), account_id=account_id,
@@ -97,11 +98,12 @@ def adjust(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Correct a balance, with a reason. Above the declared amount it waits for `balance approve`."""
-    from millicent.charging.services.adjust_balance import adjust_balance
     from millicent.config.charging_port import caller, charging_port, new_key
     from millicent.kit.clock import system_now
 
     account_id, currency = _payer(account)
+    from millicent.charging.services.adjust_balance import adjust_balance
+
     with charging_port() as port:
         order = adjust_balance(
             tenant_id=_tenant(), port=port, key=key or new_key(), account_id=account_id,
@@ -118,15 +120,17 @@ def approve(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Be the second person: agree to an adjustment that waits, or refuse it."""
-    from millicent.charging.services.adjust_balance import approve_adjustment, refuse_adjustment
     from millicent.config.charging_port import caller, charging_port
     from millicent.kit.clock import system_now
 
+    tenant_id = _tenant()
+    from millicent.charging.services.adjust_balance import approve_adjustment, refuse_adjustment
+
     if no:
-        order = refuse_adjustment(tenant_id=_tenant(), key=key, who=who or caller(), now=system_now())
+        order = refuse_adjustment(tenant_id=tenant_id, key=key, who=who or caller(), now=system_now())
     else:
         with charging_port() as port:
-            order = approve_adjustment(tenant_id=_tenant(), port=port, key=key, who=who or caller(), now=system_now())
+            order = approve_adjustment(tenant_id=tenant_id, port=port, key=key, who=who or caller(), now=system_now())
     _show_order(order, as_json=as_json)
 
 
@@ -159,11 +163,12 @@ def transfer(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Move money from one balance to another, all of it or nothing."""
-    from millicent.charging.services.transfer_balance import transfer_balance
     from millicent.config.charging_port import caller, charging_port, new_key
     from millicent.kit.clock import system_now
 
     (giver_id, currency), (taker_id, _) = _payer(giver), _payer(taker)
+    from millicent.charging.services.transfer_balance import transfer_balance
+
     with charging_port() as port:
         order = transfer_balance(
             tenant_id=_tenant(), port=port, key=key or new_key(), from_account_id=giver_id, to_account_id=taker_id,
@@ -175,11 +180,12 @@ def transfer(
 @app.command("advance")
 def advance(account: str = ACCOUNT, key: str = KEY_OPTION, who: str = WHO_OPTION, as_json: bool = JSON_OPTION) -> None:
     """Give the declared emergency credit: money now, repaid with its fee out of the next top-up."""
-    from millicent.charging.services.grant_advance import grant_advance
     from millicent.config.charging_port import caller, charging_port, new_key
     from millicent.kit.clock import system_now
 
     account_id, _ = _payer(account)
+    from millicent.charging.services.grant_advance import grant_advance
+
     with charging_port() as port:
         order = grant_advance(
             tenant_id=_tenant(), port=port, key=key or new_key(), account_id=account_id, who=who or caller(),
@@ -199,12 +205,13 @@ def agree(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Agree how one account pays and what it may owe. Replaces what was agreed before."""
-    from millicent.charging.services.agree_payment import agree_payment
     from millicent.config.charging_port import caller
     from millicent.config.setup import tenant_work
     from millicent.kit.clock import system_now
 
     account_id, currency = _payer(account)
+    from millicent.charging.services.agree_payment import agree_payment
+
     with tenant_work():
         agree_payment(
             account_id=account_id, payment=payment, credit_limit_nanos=_nanos(limit, currency) if limit else None,
@@ -317,7 +324,7 @@ def _show_order(order: "Order", *, as_json: bool) -> None:
         "state": order.state.value,
         "amount": amount,
         "currency": order.currency,
-        "available": available,
+        **({} if available is None else {"available": available}),
         "repeated": order.repeated,
     }
     show_record("Order", record, as_json=as_json)

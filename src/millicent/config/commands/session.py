@@ -94,6 +94,9 @@ def trace(
     """The life of a session, step by step: what was asked, answered, charged and held. --json: one object a line."""
     import json
 
+    from millicent.config.setup import open_stores
+
+    open_stores()
     from millicent.charging.history.tracing import SessionTrace
 
     traced = SessionTrace(session)

@@ -60,13 +60,14 @@ def redeem(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Fill a balance from a voucher."""
-    from millicent.charging.services.redeem_voucher import redeem_voucher
     from millicent.config.charging_port import caller, charging_port
     from millicent.config.commands.balance import _payer, _show_order, _tenant
     from millicent.kit.clock import system_now
 
     typed = code or _read_code()
     account_id, _ = _payer(account)
+    from millicent.charging.services.redeem_voucher import redeem_voucher
+
     with charging_port() as port:
         order = redeem_voucher(
             tenant_id=_tenant(), port=port, code=typed, account_id=account_id, redeemer=redeemer or account,

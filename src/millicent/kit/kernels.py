@@ -11,11 +11,12 @@ from fcntl import LOCK_EX, flock
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
-from numba.core import event
+from numba.core import codegen, event
 from numba.core.compiler_lock import global_compiler_lock
 from numpy.typing import NDArray
 
@@ -44,17 +45,65 @@ def inlined(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answ
 
 
 def compiled(
-    function: Callable[Parameters, Answer], *, beside: tuple[Path, ...] = (), **options: Any
+    function: Callable[Parameters, Answer],
+    *,
+    beside: ModuleType | None = None,
+    as_a_whole: bool = False,
+    **options: Any,
 ) -> Callable[Parameters, Answer]:
     """Compile and keep on disk, with further options of numba for a loop that says why it needs them.
 
-    `beside` are other kernel folders whose leaves are spliced into it.
+    `beside` is a module of another kernel folder whose leaves are spliced into it. `as_a_whole`: its parts are not
+    optimised one by one (decision 0083).
     """
-    with _own_cache(function, beside) as folder:
+    folders = () if beside is None else (Path(inspect.getfile(beside)).parent,)
+    with _own_cache(function, folders) as folder:
         made: Any = numba.njit(cache=folder is not None, nogil=True, boundscheck=False, **options)(function)
     if folder is not None and hasattr(made, "compile"):  # a plain function when the JIT is off
         made.compile = _one_process_compiles(made.compile, folder / f"{function.__module__}.{function.__name__}.lock")
+    if as_a_whole and hasattr(made, "compile"):
+        made.compile = _as_a_whole(made.compile, function.__qualname__)
     return cast(Callable[Parameters, Answer], made)
+
+
+def _as_a_whole(compile_here: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
+    def compile_whole(signature: Any) -> Any:
+        with global_compiler_lock, _only_optimised(name):
+            return compile_here(signature)
+
+    return compile_whole
+
+
+@contextmanager
+def _only_optimised(name: str) -> Iterator[None]:
+    """Optimise, and turn into machine code, one function's library only. Private parts of numba: see decision 0083."""
+    library: Any = codegen.CPUCodeLibrary
+    optimise, finish = library._optimize_final_module, library._finalize_final_module
+    engine: Any = codegen.JITCPUCodegen
+    set_env = engine.set_env
+
+    def optimise_whole(self: Any) -> None:
+        if self.name == name:
+            optimise(self)
+
+    def finish_whole(self: Any) -> None:
+        if self.name == name:
+            finish(self)
+        else:
+            self._finalize_dynamic_globals()
+            self._finalized = True
+
+    def set_env_where_there_is_one(self: Any, env_name: str, env: Any) -> None:
+        if self._engine.is_symbol_defined(env_name):
+            set_env(self, env_name, env)
+
+    library._optimize_final_module, library._finalize_final_module = optimise_whole, finish_whole
+    engine.set_env = set_env_where_there_is_one
+    try:
+        yield
+    finally:
+        library._optimize_final_module, library._finalize_final_module = optimise, finish
+        engine.set_env = set_env
 
 
 def _one_process_compiles(compile_here: Callable[[Any], Any], lock_path: Path) -> Callable[[Any], Any]:

@@ -340,6 +340,7 @@ class Out(NamedTuple):
 
 
 OUT_MOVEMENTS, OUT_CHARGES, OUT_NOTICES, OUT_TOUCHED, OUT_STAMP, OUT_COUNTS = range(6)
+WARMED = 64  # commands whose rows are looked at together, before their turn
 ROOM = 2_048  # rows of movements, charges and notices that one command may need
 
 # what the loop asks of whoever runs it
@@ -349,7 +350,7 @@ ROOM = 2_048  # rows of movements, charges and notices that one command may need
 (J_PHASE, J_NEED, J_A, J_B, J_C, J_PROGRAM, J_SESSION, J_GROUP, J_SUBSCRIBER, J_ACCOUNT, J_COMBINATION, J_NODE,
  J_QUANTITY, J_USED, J_USED_AFTER, J_INPUT, J_OUTPUT, J_ROLL, J_WANTED, J_MOST, J_LOW, J_HIGH, J_FINAL_SLICE, J_STEP,
  J_CHARGED, J_UNCOLLECTED, J_AVAILABLE, J_COMMAND, J_INSTANT, J_SHARE, J_LEAST, J_LIFTED, J_UNIT,
- J_PLACES) = range(34)  # fmt: skip
+ J_WARM, J_PLACES) = range(35)  # fmt: skip
 
 
 class Program(NamedTuple):
@@ -371,6 +372,7 @@ class Work(NamedTuple):
     kept: Int64s  # [DRAWS] what the group held of each draw
     used: Int64s  # [6] what was used since the last report, by Unit
     counted: Int64s  # [COUNTERS]
+    warmed: Int64s  # [WARMED, 4] rows of the next commands
     block_first: Int64s  # [blocks] where the owners of each counter and scope begin in State.counter_units
     block_name: Int64s  # [blocks]
     block_scope: Int64s  # [blocks]

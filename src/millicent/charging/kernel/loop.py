@@ -22,15 +22,19 @@ from millicent.charging.kernel.layout import (
     J_USED,
     J_USED_AFTER,
     J_WANTED,
+    J_WARM,
     NEED_NOTHING,
     NEED_ROOM,
     OUT_CHARGES,
     OUT_MOVEMENTS,
     OUT_NOTICES,
     ROOM,
+    T_BUCKET,
+    T_GROUP,
     T_META,
     T_SESSION,
     T_STORED,
+    WARMED,
     Books,
     Index,
     Out,
@@ -223,7 +227,7 @@ def unpriced(
     return P_REMEMBER if result == _DONE else P_OVER
 
 
-@spliced
+@called
 def describe(books: Books, out: Out, work: Work, session: int, row: int) -> None:
     subscriber = int(books.session[session]["subscriber"])
     account = int(books.subscriber[subscriber]["account"])
@@ -278,6 +282,47 @@ def complete(books: Books, out: Out, work: Work, row: int) -> None:
         answer["session_nanos"] = books.session[job[J_SESSION]]["money_nanos"]
 
 
+@spliced
+def warm(books: Books, index: Index, out: Out, state: State, work: Work, commands: Rows, first: int) -> None:
+    """Look at the rows that the next commands will need, in short loops without writes.
+
+    Nothing comes of it but that the processor fetches many of them at once, instead of one after the other.
+    """
+    count = min(WARMED, commands.shape[0] - first)
+    seen = 0
+    for place in range(count):
+        command = commands[first + place]
+        work.warmed[place, 0] = find_session(books, index, int(command["key_high"]), int(command["key_low"]))
+        seen ^= int(index.stored_head[mixed(int(command["key_low"])) & (index.stored_head.shape[0] - 1)])
+        stored = int(books.meta[0]["next_answer"]) + place
+        if stored < books.stored.shape[0]:
+            seen ^= int(books.stored[stored]["key_low"]) ^ int(out.stamp[out.base[T_STORED] + stored])
+    for place in range(count):
+        session = work.warmed[place, 0]
+        work.warmed[place, 1] = books.session[session]["first_group"]
+        work.warmed[place, 2] = books.session[session]["subscriber"]
+        seen ^= int(out.stamp[out.base[T_SESSION] + session])
+    for place in range(count):
+        usage = books.group[work.warmed[place, 1]]
+        seen ^= int(usage["start_ms"]) ^ int(usage["units"]) ^ int(usage["totals"][2])
+        seen ^= int(usage["draw_settled"][0]) ^ int(usage["draw_held"][0]) ^ int(usage["counter"][0])
+        seen ^= int(out.stamp[out.base[T_GROUP] + work.warmed[place, 1]])
+        subscriber = work.warmed[place, 2]
+        work.warmed[place, 3] = books.subscriber[subscriber]["account"]
+        slot = subscriber * index.stride[0]
+        work.warmed[place, 1] = state.candidate_bucket[slot]
+        seen ^= int(state.candidate_taken[slot]) ^ int(index.candidate_member[slot])
+    for place in range(count):
+        work.warmed[place, 2] = books.account[work.warmed[place, 3]]["first_money"]
+        seen ^= int(books.bucket[work.warmed[place, 1]]["free"]) ^ int(books.bucket[work.warmed[place, 1]]["users"])
+        seen ^= int(out.stamp[out.base[T_BUCKET] + work.warmed[place, 1]])
+    for place in range(count):
+        bucket = work.warmed[place, 2]
+        seen ^= int(books.bucket[bucket]["free"]) ^ int(books.bucket[bucket]["state"])
+        seen ^= int(out.stamp[out.base[T_BUCKET] + bucket])
+    work.job[J_WARM] = seen
+
+
 @uncounted
 def apply_commands(
     commands: Rows,  # SIGNED COMMAND [n]
@@ -293,6 +338,8 @@ def apply_commands(
     job = work.job
     for row in range(first, commands.shape[0]):
         phase = job[J_PHASE]
+        if phase == P_START and (row - first) % WARMED == 0:
+            warm(books, index, out, state, work, commands, row)
         job[J_NEED] = NEED_NOTHING
         if phase == P_START:
             if (

@@ -77,7 +77,7 @@ def use_draw(books: Books, group: int, bucket: int) -> int:
     return place
 
 
-@spliced
+@called
 def take_money(books: Books, out: Out, job: Int64s, group: int, due: int, kept: Int64s) -> int:
     """Take what is due as far as it reaches; `kept` is what the group held of each draw before. Returns what was taken.
 
@@ -189,7 +189,7 @@ def give_back(books: Books, out: Out, job: Int64s, group: int, nanos: int) -> in
     return given
 
 
-@spliced
+@called
 def hold_money(books: Books, job: Int64s, group: int, nanos: int) -> int:
     """Note what a slice holds of each bucket of money; `lower` moves it there. Returns what found no place."""
     left = nanos

@@ -203,7 +203,7 @@ def counter_at(books: Books, index: Index, out: Out, work: Work, place: int) -> 
     return row
 
 
-@spliced
+@called
 def settle_draws(books: Books, index: Index, out: Out, work: Work, group: int) -> None:
     """What the price drew is from now on what the segment took; each difference is a movement."""
     usage = books.group[group]
@@ -229,7 +229,7 @@ def settle_draws(books: Books, index: Index, out: Out, work: Work, group: int) -
         count_draws(books, index, out, work, group, False)
 
 
-@spliced
+@called
 def count_draws(books: Books, index: Index, out: Out, work: Work, group: int, held: bool) -> None:
     """Take over what the price added to counters, as settled or as held beyond that."""
     usage = books.group[group]
@@ -255,7 +255,7 @@ def count_draws(books: Books, index: Index, out: Out, work: Work, group: int, he
             usage["counter_settled"][found] = units
 
 
-@spliced
+@called
 def hold_draws(books: Books, index: Index, out: Out, work: Work, group: int) -> None:
     """What the price of the slice draws beyond what is settled is held."""
     usage = books.group[group]

@@ -369,7 +369,7 @@ def _count_unpriced(
     usage["segment"] += 1
 
 
-@spliced
+@called
 def pay_due(books: Books, out: Out, work: Work, group: int, due: int) -> None:
     """Take or give back the difference of the price; what cannot be paid stands in the charge, and is told."""
     job = work.job
@@ -548,7 +548,7 @@ def search(books: Books, out: Out, work: Work, reason: int) -> int:
     return NOTHING
 
 
-@spliced
+@called
 def grant_slice(books: Books, index: Index, out: Out, state: State, work: Work, granted: int, row: int) -> None:
     """Hold what the slice may cost, and answer with it."""
     job = work.job
@@ -601,7 +601,7 @@ def next_change(books: Books, work: Work, program: Program, group: int, until_ms
         at_ms = certain_ms
 
 
-@spliced
+@called
 def finish_units(books: Books, index: Index, out: Out, state: State, work: Work, commands: Rows, row: int) -> None:
     """Draw and hold again, close the group when it was the last report, answer."""
     job = work.job

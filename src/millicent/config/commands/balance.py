@@ -255,7 +255,7 @@ def statement(
         (
             _moment(line.happened_at_ms),
             _KINDS[int(line.kind)],
-            line.cause or _usage(line.usage),
+            " ".join(word for word in (line.cause or _usage(line.usage), line.usage.get("allowance", "")) if word),
             " ".join(word for word in (line.who, line.why) if word),
             _amount(line.change, line.currency),
             _amount(line.remaining, line.currency),

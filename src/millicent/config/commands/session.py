@@ -76,12 +76,16 @@ def show(session: str = SESSION, as_json: bool = JSON_OPTION) -> None:
             group["granted_units"],
             group["unit"],
             _decimal(group["amount_nanos"]),
-            ", ".join(f"{each['amount']} of {each['allowance'] or 'money'}" for each in group["held"]),
+            ", ".join(_held(each) for each in group["held"]),
             _moment(group["deadline_ms"]),
         )
         for group in groups
     ]
     show_table("Rating groups", columns, cells, as_json=False)
+
+
+def _held(each: dict[str, Any]) -> str:
+    return f"{each['amount']} of {each['allowance']}" if each["allowance"] else f"{_decimal(each['amount'])} of money"
 
 
 @app.command("trace")

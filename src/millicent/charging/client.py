@@ -146,7 +146,7 @@ class ChargingClient(asyncio.Protocol):
         elif each.kind == Kind.NOTICES:
             notices, texts = unpack_notices(each.content)
             for door, told in self._listeners:
-                if door == Door.NONE or (len(notices) and notices["door"][0] == door):
+                if door == each.number:
                     told(notices, texts)
         else:
             answer = self._waiting.pop(each.number, None)

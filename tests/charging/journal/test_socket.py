@@ -31,7 +31,7 @@ async def a_served_shard(place, *, limits=None):
 
 
 def test_answers_numbers_and_notices_pass_over_the_socket(tenant_id, tmp_path):
-    place, heard = a_place(tenant_id, tmp_path), []
+    place, heard, every = a_place(tenant_id, tmp_path), [], []
 
     async def work():
         async with a_served_shard(place), ChargingClient(place.socket) as port:
@@ -39,12 +39,14 @@ def test_answers_numbers_and_notices_pass_over_the_socket(tenant_id, tmp_path):
             assert await port.number_of(NameKind.PEER, "nas-1") == 0
             many = await asyncio.gather(*(port.submit(some_commands(each)) for each in range(1, 101)))
             assert sorted(int(each["available_nanos"][0]) for each in many) == np.cumsum(np.arange(1, 101)).tolist()
+            port.listen(Door.NONE, lambda rows, texts: every.append(rows["session"].tolist()))
             await port.submit(some_commands(1, verb=Verb.ADJUST))
             await port.number_of(NameKind.PEER, "nas-2")
 
     uvloop.run(work())
 
     assert heard == [([7], ["session 7"])]
+    assert every == [[7]]
 
 
 def test_code_that_blocks_asks_the_same(tenant_id, tmp_path):

@@ -39,7 +39,7 @@ class Kind(IntEnum):
     NAME = 5
     NUMBER = 6
     LISTEN = 7  # a door wants its notices
-    NOTICES = 8  # from the server, without a question
+    NOTICES = 8  # from the server, without a question; its number is the door that listens
     LOOK = 9  # read-only questions of people
     SEEN = 10
 

@@ -145,7 +145,7 @@ class _Connection(asyncio.Protocol):
 
     def tell(self, door: int, notices: Rows, texts: Sequence[str]) -> None:
         if door in self._listens:
-            self._out.add(Kind.NOTICES, 0, pack_notices(notices, texts))
+            self._out.add(Kind.NOTICES, door, pack_notices(notices, texts))
 
     def close(self) -> None:
         self._transport.close()

@@ -45,6 +45,7 @@ class LoadPlan:
     realm: str = "example.net"
     context: str = "32251@3gpp.org"
     used_octets: int = 500_000
+    mark: int = field(default_factory=lambda: time.time_ns() // 1_000_000 % 10**_DIGITS)  # tells runs' sessions apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,8 @@ class _Template:
     """One request whose numbers are patched in place: fixed width, so that thousands are made by columns."""
 
     def __init__(self, plan: LoadPlan, *, host: str, kind: int) -> None:
-        self.session_text = f"{host};1795000000;{'0' * _DIGITS}"
+        mark = f";{plan.mark:0{_DIGITS}d};"
+        self.session_text = f"{host}{mark}{'0' * _DIGITS}"
         fields: list[Field] = [
             ("Session-Id", self.session_text),
             ("Origin-Host", host),
@@ -108,7 +110,7 @@ class _Template:
             content=wire.write_fields(fields),
         )  # fmt: skip
         self.octets = np.frombuffer(raw, np.uint8)
-        self.session_at = raw.index(b";1795000000;") + 12
+        self.session_at = raw.index(mark.encode()) + len(mark)
         self.subscriber_at = raw.index(b"3" + b"0" * _DIGITS)
         self.number_at = raw.index(bytes([0, 0, 1, 0x9F, 0x40])) + 8  # CC-Request-Number
 

@@ -10,6 +10,7 @@ from functools import partial
 from uuid import UUID
 
 import polars as pl
+import structlog
 
 from millicent.billing.live import NoReleaseInForce, Releases, released_catalogues
 from millicent.charging.declared import DeclaredCharging
@@ -64,7 +65,10 @@ def provision_shard(
         tenant_id, shard=shard, known_at_ms=to_ms(now) if position.loaded else position.known_at_ms, loaded=True,
         declared_version=newest[0], release_number=newest[1], recently_told=told,
     )  # fmt: skip
-    return telling.report()
+    report = telling.report()
+    if report.refused:
+        structlog.get_logger("millicent.charging").warning("the shard refused commands", **report.refused)
+    return report
 
 
 def policies_in_force(declared: DeclaredCharging) -> Mapping[str, QuotaPolicy]:

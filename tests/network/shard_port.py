@@ -71,6 +71,10 @@ class ShardPort:
     def top_up(self, nanos, *, bucket_id=MAIN):
         self.do(Verb.TOP_UP, account_id=ACCOUNT, bucket_id=bucket_id, amount=nanos, until_ms=0)
 
+    def grant(self, allowance, units, *, bucket_id=9_101):
+        number = self.shard.number_of(NameKind.ALLOWANCE, allowance)
+        self.do(Verb.GRANT, subscription_id=SUBSCRIPTION, bucket_id=bucket_id, name=number, amount=units, until_ms=0)
+
     def tick(self, *, seconds=1):
         self.now_ms += seconds * 1000
         rows = commands(1)

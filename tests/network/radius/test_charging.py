@@ -5,8 +5,9 @@ from tests.network.radius.builders import FakeBook, a_door, accounting_packet, s
 from tests.network.radius.test_authentication import FIBRE, a_request, accepted, ask
 from tests.network.radius.test_following import AccessServer
 from tests.network.shard_port import ShardPort
-from tests.rating.builders import CENT, EURO, a_card, a_rule, a_tariff
+from tests.rating.builders import CENT, EURO, a_card, a_rule, a_tariff, an_allowance
 
+from millicent.catalog.types import FairUse
 from millicent.charging.types_map import RADIUS_CONTEXT, ServiceEntry, ServiceMap, ServiceRule, Unit
 from millicent.network.radius.clients import Vendor
 from millicent.network.radius.words import AcctStatus, Code
@@ -123,3 +124,27 @@ def test_an_access_server_that_restarts_has_its_sessions_closed(port):
 
     assert port.sessions() == 0
     assert port.balance() == EURO - 10 * CENT
+
+
+def test_beyond_fair_use_a_session_goes_on_slowly():
+    fair = an_allowance(code="fair", unlimited=True, fair_use=FairUse.THROTTLE, fair_use_units=2_000 * MEGABYTE)
+    port = ShardPort(CENT_A_MEGABYTE, allowances=(fair,))
+    port.subscribe()
+    port.grant("plan/fair", 2_000 * MEGABYTE)
+    nas = AccessServer()
+    try:
+        with a_charged_door(port, coa_port=nas.port) as running:
+            report(running, AcctStatus.START, identifier=1)
+            report(running, identifier=2, megabytes=1_900, acct_session_time=300)
+            assert nas.is_left_alone()
+            report(running, identifier=3, megabytes=2_001, acct_session_time=600)
+            slowed = nas.order()
+            report(running, identifier=4, megabytes=2_900, acct_session_time=900)
+            assert nas.is_left_alone()
+            report(running, AcctStatus.STOP, identifier=5, megabytes=2_950, acct_session_time=1000)
+    finally:
+        nas.close()
+
+    assert slowed.code == Code.COA_REQUEST
+    assert slowed["Mikrotik-Rate-Limit"] == ["1M/2M"]
+    assert sum(int(each["uncollected_nanos"]) + int(each["amount_nanos"]) for each in port.charges()) == 0

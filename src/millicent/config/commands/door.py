@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from threading import Event
 
 import typer
@@ -70,12 +71,19 @@ def password(
             return
         set_network_password(
             user_name,
-            password=typer.prompt("Password", hide_input=True, err=True),
+            password=_password(),
             sealing_key=credential_key(settings().home_path) if chap else None,
             who=os.environ.get("USER", "cli"),
             now=system_now(),
         )
     show_record("Password", {"user_name": user_name, "kept": "sealed" if chap else "hashed"}, as_json=as_json)
+
+
+def _password() -> str:
+    """Asked for where somebody sits, else the first line of standard input: never on the command line."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    return sys.stdin.readline().rstrip("\n")
 
 
 @app.command("token")

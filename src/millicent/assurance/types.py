@@ -1,6 +1,7 @@
 """What the controls say: a row for each file, a check for each hand-over between stages."""
 
 from dataclasses import dataclass
+from enum import StrEnum, unique
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +63,58 @@ class Conservation:
     @property
     def holds(self) -> bool:
         return all(control.holds for control in self.files) and all(check.holds for check in self.checks)
+
+
+@unique
+class LiveReason(StrEnum):
+    """Why what was charged live is not what the bill says of it."""
+
+    LATE = "late"  # its record came after the cycle had ended
+    CORRECTED = "corrected"  # the record says another quantity
+    RE_RATED = "re_rated"  # the bill prices it by another release or tariff
+    OTHER_ORDER = "other_order"  # allowances or tiers were used up in another order
+    ONLY_ONLINE = "only_online"  # charged live, and no record of it came
+    ONLY_FILE = "only_file"  # a record came, and it was never charged live
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveDifference:
+    """One usage that live charging and the bill do not price alike. Amounts are nanos; 0 where it is missing."""
+
+    reason: LiveReason
+    payer_id: int
+    subscription_id: int
+    service: str
+    occurred_at_ms: int
+    currency: str
+    live_nanos: int
+    bill_nanos: int
+    live_units: int
+    bill_units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveTotal:
+    """One currency: what was charged live and what the replay of the bills makes of it."""
+
+    currency: str
+    live_nanos: int
+    bill_nanos: int
+
+    @property
+    def difference_nanos(self) -> int:
+        return self.bill_nanos - self.live_nanos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveAgainstBill:
+    """The running cycles of everybody who pays by bill and was charged live."""
+
+    accounts: int
+    compared: int  # usages on both sides
+    totals: tuple[LiveTotal, ...]
+    differences: tuple[LiveDifference, ...]
+
+    @property
+    def holds(self) -> bool:
+        return not self.differences

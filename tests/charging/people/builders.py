@@ -66,9 +66,9 @@ rules:
 """
 
 
-def an_operator(*, offerings: str = OFFERINGS, since_ms: int = 0) -> None:
+def an_operator(*, offerings: str = OFFERINGS, tariff: str = TARIFF, since_ms: int = 0) -> None:
     """A released catalogue. Within a tenant's scope."""
-    files = {"offerings/plan.yaml": offerings, "tariffs/basic.yaml": TARIFF}
+    files = {"offerings/plan.yaml": offerings, "tariffs/basic.yaml": tariff}
     examination = examined(files)
     assert examination.catalogue is not None, examination.faults
     release_catalogue(examination=examination, effective_from_ms=since_ms, author="ana", recorded_at_ms=since_ms)

@@ -7,10 +7,11 @@ import typer
 
 from millicent.config.output import JSON_OPTION, show_json, show_table
 from millicent.config.setup import tenant_lake, tenant_work
+from millicent.kit.clock import from_ms, system_now
 from millicent.kit.money import format_plain
 
 if TYPE_CHECKING:
-    from millicent.assurance.types import Check, Conservation
+    from millicent.assurance.types import Check, Conservation, LiveAgainstBill
 
 app = typer.Typer(no_args_is_help=True, help="Follow every record and every cent through the stages.")
 
@@ -33,6 +34,47 @@ def conservation(as_json: bool = JSON_OPTION) -> None:
         show_conservation(table)
     if not table.holds:
         raise typer.Exit(code=3)
+
+
+@app.command("live")
+def live(as_json: bool = JSON_OPTION) -> None:
+    """The running cycles as charged live, against the replay of their bills. Exit status 3 when they differ."""
+    with tenant_work() as tenant_id:
+        from millicent.assurance.live import live_against_bill
+
+        found = live_against_bill(tenant_lake(tenant_id), now=system_now())
+    if as_json:
+        show_json(asdict(found) | {"holds": found.holds})
+    else:
+        show_live(found)
+    if not found.holds:
+        raise typer.Exit(code=3)
+
+
+def show_live(found: "LiveAgainstBill") -> None:
+    """Both sums in each currency, then every usage in which they differ, with the reason."""
+    totals = [
+        (total.currency, *(format_plain(each, total.currency) for each in (total.live_nanos, total.bill_nanos)),
+         format_plain(total.difference_nanos, total.currency))
+        for total in found.totals
+    ]  # fmt: skip
+    title = f"Live and bill: {found.accounts:,} accounts, {found.compared:,} usages on both sides"
+    show_table(title, ("currency", "charged live", "on the bill", "difference"), totals, as_json=False)
+    rows = [
+        (
+            each.reason.replace("_", " "),
+            each.payer_id,
+            each.subscription_id,
+            each.service,
+            from_ms(each.occurred_at_ms).isoformat(timespec="seconds"),
+            format_plain(each.live_nanos, each.currency),
+            format_plain(each.bill_nanos, each.currency),
+        )
+        for each in found.differences
+    ]
+    if rows:
+        columns = ("reason", "payer", "subscription", "service", "began", "live", "bill")
+        show_table("Differences", columns, rows, as_json=False)
 
 
 def show_conservation(table: "Conservation") -> None:

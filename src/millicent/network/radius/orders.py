@@ -101,9 +101,9 @@ class OrderSender(asyncio.DatagramProtocol):
         finally:
             del self._waiting[key]
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # names are those of asyncio
-        answer = read_packet(data)
-        waiting = None if answer is None else self._waiting.get((addr[0], addr[1], answer.identifier))
+    def datagram_received(self, datagram: bytes, sender: tuple[str, int]) -> None:
+        answer = read_packet(datagram)
+        waiting = None if answer is None else self._waiting.get((sender[0], sender[1], answer.identifier))
         if answer is None or waiting is None:
             return
         wire, secret, answered = waiting

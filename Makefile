@@ -47,10 +47,13 @@ bench: $(STAMP) ## measure rating, mediation and billing; writes docs/benchmarks
 soak: $(STAMP) ## the long loops: kill, fuzz, property tests with many more examples
 	$(BIN)/python -m pytest -m slow -n $(WORKERS)
 
+peers: $(STAMP) ## programs of others against our doors; on Debian: apt-get install freeradius freeradius-utils freediameterd freediameter-extensions erlang-diameter nodejs npm
+	$(BIN)/python -m pytest -ra tests/peers
+
 docs: $(STAMP) ## regenerate the reference pages from the code
 	$(BIN)/millicent docs --out docs/reference
 
 lock: ## refresh requirements.lock (needs uv)
 	uv pip compile pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 --no-header --emit-build-options -o requirements.lock
 
-.PHONY: help setup demo test test-external test-distant check bench soak docs lock
+.PHONY: peers help setup demo test test-external test-distant check bench soak docs lock

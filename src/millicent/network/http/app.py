@@ -13,11 +13,13 @@ answered as before, so a sender repeats until it reads something else than 503.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined] # it is documented there
 
 from millicent.kit import metrics
 from millicent.kit.clock import system_now, to_ms
@@ -95,10 +97,13 @@ class ChargingApp:
             self._being_answered += 1
             try:
                 status, headers, body = await self._answer(scope, protocol)
+            except ProtocolClosed:
+                return  # whoever asked has gone; what was done stays done, and the same again is answered
             finally:
                 self._being_answered -= 1
         metrics.PACKETS.labels(protocol="http", outcome=str(status)).inc()
-        protocol.response_bytes(status, list(headers), body)
+        with suppress(ProtocolClosed):
+            protocol.response_bytes(status, list(headers), body)
 
     async def _answer(self, scope: Any, protocol: Protocol_) -> tuple[int, Headers, bytes]:
         try:
@@ -111,6 +116,8 @@ class ChargingApp:
             return self._told(refused.problem)
         except Refusal as refusal:
             return self._told(unusable(refusal))
+        except ProtocolClosed:
+            raise
         except Outage as outage:
             return self._failed(503, "Try the same again later", outage.message, outage.code)
         except Exception as fault:
@@ -133,7 +140,8 @@ class ChargingApp:
 
     async def _read(self, name: str, scope: Any, protocol: Protocol_) -> Operation | Batch:
         try:
-            body = await asyncio.wait_for(_bounded(scope, protocol), READ_SECONDS)
+            async with asyncio.timeout(READ_SECONDS):
+                body = await _bounded(scope, protocol)
             said: Operation | Batch = self._decoders[name].decode(body)
         except TimeoutError:
             raise Refused(408, "Too slow", f"the body took over {READ_SECONDS} seconds", code="slow") from None

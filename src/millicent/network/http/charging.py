@@ -52,6 +52,8 @@ class Charging:
             raise CurrencyStrange(f"the account is not kept in {operation.currency}", account_currency=known)
 
     async def _submit(self, written: Sequence[Written]) -> list[Rows]:
+        if len(written) == 1:
+            return [await self._port.submit(written[0].rows, written[0].text)]
         rows = np.concatenate([each.rows for each in written])
         texts, at, start = b"", [], 0
         for each in written:

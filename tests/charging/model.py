@@ -11,6 +11,8 @@ from typing import Protocol
 FOREVER = 2**63 - 1
 NO_LIMIT = 2**60
 NOT_SAID = -1
+PLACES = 8  # buckets that one segment can refer to
+CROWDED = 4  # of a segment that is not measured in time: it ends, so that the next slice finds places
 
 
 @dataclass
@@ -81,8 +83,15 @@ class Segment:
     amount: int = 0  # price of `used`
     draws: dict[int, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
-    paid: list[tuple[int, int]] = field(default_factory=list)  # bucket id, nanos: in the order they were taken
+    paid: dict[int, int] = field(default_factory=dict)  # bucket id -> nanos: in the order they were first taken from
     uncollected: int = 0
+    old_cycle: dict[str, int] | None = (
+        None  # a cycle ended meanwhile: what the counters of that one stand at without us
+    )
+
+    def refers_to(self) -> set[int]:
+        """Buckets that the segment took from, and may give back to."""
+        return {number for number, taken in (*self.draws.items(), *self.paid.items()) if taken}
 
 
 @dataclass
@@ -94,6 +103,7 @@ class Group:
     held_counters: dict[str, int] = field(default_factory=dict)
     held_money: dict[int, int] = field(default_factory=dict)
     deadline_ms: int = FOREVER
+    total: int = 0  # since the session began, for peers that report totals
 
 
 @dataclass
@@ -102,8 +112,21 @@ class Session:
     subscription_id: int
     last_request: int
     opened_ms: int
+    deadline_ms: int
     groups: dict[object, Group] = field(default_factory=dict)
     money: int = 0
+
+
+@dataclass
+class Deed:
+    """What a one-time event took: all of it may be given back, once."""
+
+    subscription_id: int
+    units: int
+    draws: dict[int, int]
+    paid: dict[int, int]
+    counters: dict[str, int]
+    refunded: bool = False
 
 
 @dataclass
@@ -113,6 +136,10 @@ class Policy:
     share: int = 1
     validity_seconds: int = 3600
     grace_seconds: int = 300
+
+    @property
+    def life_ms(self) -> int:
+        return 1000 * (self.validity_seconds + self.grace_seconds)
 
 
 @dataclass
@@ -139,6 +166,7 @@ class Model:
         self.buckets: dict[int, Bucket] = {}
         self.sessions: dict[object, Session] = {}
         self.answers: dict[object, Answer] = {}
+        self.deeds: dict[object, Deed] = {}
         self.charges: list[tuple[object, int, int, int]] = []  # group key, units, amount, uncollected
 
     # -------------------------------------------------------- what is free
@@ -163,6 +191,7 @@ class Model:
             for bucket in self.buckets.values()
             if bucket.account_id == account_id
             and bucket.kind in ("money", "credit")
+            and not bucket.ended
             and bucket.valid_from_ms <= now_ms < bucket.valid_until_ms
         ]
         return sorted(
@@ -177,15 +206,8 @@ class Model:
         )
 
     def available(self, subscription: Subscription, now_ms: int) -> int:
-        money = sum(self.free(bucket.bucket_id) for bucket in self.purse(subscription.account_id, now_ms))
-        if subscription.spend_limit < NO_LIMIT:
-            held = sum(
-                sum(group.held_money.values())
-                for session, group in self.groups()
-                if session.subscription_id == subscription.subscription_id
-            )
-            money = min(money, max(0, subscription.spend_limit - subscription.spent - held))
-        return min(money, NO_LIMIT)
+        money = sum(max(0, self.free(bucket.bucket_id)) for bucket in self.purse(subscription.account_id, now_ms))
+        return min(money, self.may_spend(subscription), NO_LIMIT)
 
     def catalogue_buckets(self, subscription: Subscription) -> list[Bucket]:
         owners = {
@@ -215,6 +237,8 @@ class Model:
             name: count - segment.counters.get(name, 0) - group.held_counters.get(name, 0)
             for name, count in subscription.counters.items()
         }
+        if segment.old_cycle is not None:
+            before = {**subscription.counters, **segment.old_cycle}
         mine = subscription.subscription_id
         taken = {
             bucket.bucket_id: bucket.taken_by.get(mine, 0)
@@ -233,28 +257,49 @@ class Model:
         for bucket_id, units in group.held_draws.items():
             self.buckets[bucket_id].taken_by[subscription.subscription_id] -= units
         for name, units in group.held_counters.items():
-            subscription.counters[name] -= units
+            if group.segment.old_cycle is None:
+                subscription.counters[name] -= units
         group.held_draws, group.held_counters, group.held_money = {}, {}, {}
         group.granted = 0
 
-    def settle(self, session: Session, group: Group, units: int, now_ms: int, answer: Answer) -> str:
+    def settle(self, session: Session, group_key: object, group: Group, units: int, now_ms: int, answer: Answer) -> str:
         """Usage that happened: priced as part of the whole, paid as far as money reaches."""
         subscription = self.subscriptions[session.subscription_id]
         segment = group.segment
         quote = self.quote(subscription, group, segment.used + units)
+        kept = dict(group.held_money)
         self.release_holds(subscription, group)
         if quote.reason:
+            self.charges.append((group_key, units, 0, 0))
             return quote.reason
+        taken = self.take_over(subscription, segment, quote, now_ms, kept, answer)
+        segment.used += units
+        session.money += taken
+        return ""
+
+    def take_over(
+        self,
+        subscription: Subscription,
+        segment: Segment,
+        quote: Quote,
+        now_ms: int,
+        kept: dict[int, int],
+        answer: Answer,
+    ) -> int:
+        """The segment's price is another one from now on. Returns the money that was taken for it."""
         self.draw(subscription, segment, quote)
         due = quote.amount - segment.amount
-        segment.used += units
         segment.amount = quote.amount
-        taken = self.pay(subscription, segment, due, now_ms)
+        if due >= 0:
+            taken = self.pay(subscription, segment, due, now_ms, kept)
+            segment.uncollected += due - taken
+            answer.uncollected += due - taken
+        else:
+            forgiven = min(-due, segment.uncollected)
+            segment.uncollected -= forgiven
+            taken = -self.give_back(subscription, segment, -due - forgiven)
         answer.charged += taken
-        session.money += taken
-        answer.uncollected += max(0, due - taken)
-        segment.uncollected += max(0, due - taken)
-        return ""
+        return taken
 
     def draw(self, subscription: Subscription, segment: Segment, quote: Quote) -> None:
         for bucket_id in {*segment.draws, *quote.draws}:
@@ -263,79 +308,114 @@ class Model:
             bucket.remaining -= change
             mine = subscription.subscription_id
             bucket.taken_by[mine] = bucket.taken_by.get(mine, 0) + change
+        if segment.old_cycle is not None:
+            segment.draws = dict(quote.draws)
+            return
         for name in {*segment.counters, *quote.counters}:
             change = quote.counters.get(name, 0) - segment.counters.get(name, 0)
             subscription.counters[name] = subscription.counters.get(name, 0) + change
         segment.draws, segment.counters = dict(quote.draws), dict(quote.counters)
 
-    def pay(self, subscription: Subscription, segment: Segment, due: int, now_ms: int) -> int:
-        """Take what is due, or give back what was too much; returns what was taken."""
-        if due < 0:
-            return -self.give_back(subscription, segment, -due)
-        left = min(due, self.available(subscription, now_ms))
-        taken = 0
-        for bucket in self.purse(subscription.account_id, now_ms):
-            gives = min(left, self.free(bucket.bucket_id))
-            if gives <= 0:
-                continue
-            bucket.remaining -= gives
-            segment.paid.append((bucket.bucket_id, gives))
-            left -= gives
-            taken += gives
-        subscription.spent += taken
-        return taken
+    def pay(self, subscription: Subscription, segment: Segment, due: int, now_ms: int, kept: dict[int, int]) -> int:
+        """Take what is due; first what was held of buckets that ended meanwhile. Returns what was taken."""
+        left = wanted = min(due, self.may_spend(subscription))
+        valid = [bucket.bucket_id for bucket in self.purse(subscription.account_id, now_ms)]
+        sources = [(number, nanos) for number, nanos in kept.items() if number not in valid]
+        sources += [(number, self.free(number)) for number in valid]
+        for number, there in sources:
+            gives = min(left, there)
+            if gives > 0:
+                self.buckets[number].remaining -= gives
+                segment.paid[number] = segment.paid.get(number, 0) + gives
+                left -= gives
+        subscription.spent += wanted - left
+        return wanted - left
+
+    def may_spend(self, subscription: Subscription) -> int:
+        if subscription.spend_limit >= NO_LIMIT:
+            return FOREVER
+        held = sum(
+            sum(group.held_money.values())
+            for session, group in self.groups()
+            if session.subscription_id == subscription.subscription_id
+        )
+        return max(0, subscription.spend_limit - subscription.spent - held)
 
     def give_back(self, subscription: Subscription, segment: Segment, nanos: int) -> int:
         given = 0
-        while nanos > given and segment.paid:
-            bucket_id, took = segment.paid.pop()
-            back = min(took, nanos - given)
-            self.buckets[bucket_id].remaining += back
-            if took > back:
-                segment.paid.append((bucket_id, took - back))
+        for number in reversed(list(segment.paid)):
+            back = min(segment.paid[number], nanos - given)
+            self.buckets[number].remaining += back
+            segment.paid[number] -= back
             given += back
+            if not segment.paid[number]:
+                del segment.paid[number]
+        assert given == nanos, "prices that only rise never give back more than was taken"
         subscription.spent -= given
         return given
 
     # -------------------------------------------------------- slices
 
-    def can_pay(self, subscription: Subscription, group: Group, units: int, now_ms: int) -> Quote | None:
+    def can_pay(
+        self, subscription: Subscription, group: Group, units: int, now_ms: int, money: int | None = None
+    ) -> tuple[Quote, str]:
+        """The price of a slice, and "" or why it cannot be held."""
         quote = self.quote(subscription, group, group.segment.used + units)
         if quote.reason or quote.unserved:
-            return None
+            return quote, quote.reason or "INSUFFICIENT"
         need = max(0, quote.amount - group.segment.amount)
-        return quote if need <= self.available(subscription, now_ms) else None
+        if need > (self.available(subscription, now_ms) if money is None else money):
+            return quote, "INSUFFICIENT"
+        return quote, "" if self.finds_places(subscription, group.segment, quote, need, now_ms) else "INSUFFICIENT"
 
-    def largest(self, subscription: Subscription, group: Group, wanted: int, now_ms: int) -> int:
-        low, high = 0, wanted
+    def finds_places(self, subscription: Subscription, segment: Segment, quote: Quote, need: int, now_ms: int) -> bool:
+        """A segment refers to so many buckets at most."""
+        places = segment.refers_to() | {number for number, taken in quote.draws.items() if taken}
+        for bucket in self.purse(subscription.account_id, now_ms):
+            gives = min(need, self.free(bucket.bucket_id))
+            if gives > 0:
+                places.add(bucket.bucket_id)
+                need -= gives
+        return len(places) <= PLACES
+
+    def largest(self, subscription: Subscription, group: Group, most: int, now_ms: int) -> tuple[int, str]:
+        """The largest slice that can be paid, by halving, and why there is none."""
+        low, high, why = 0, most, ""
+        units = most
         while low < high:
-            middle = (low + high + 1) // 2
-            if self.can_pay(subscription, group, middle, now_ms) is not None:
-                low = middle
+            _, wrong = self.can_pay(subscription, group, units, now_ms)
+            if not wrong:
+                low = units
             else:
-                high = middle - 1
-        return low
+                high = units - 1
+                why = wrong
+            units = (low + high + 1) // 2
+        return low, "" if low else why
+
+    def is_served(self, subscription: Subscription) -> bool:
+        return not subscription.barred and not self.accounts[subscription.account_id].barred
 
     def grant(self, session: Session, group: Group, asked: int, now_ms: int, answer: Answer) -> str:
         """The next slice: as much as asked, as the policy says, as can be paid; it is held from now on."""
         subscription = self.subscriptions[session.subscription_id]
         policy = self.policies(group.segment.traffic)
-        if subscription.barred or self.accounts[subscription.account_id].barred:
+        if not self.is_served(subscription):
             return "NOT_SERVED"
         wanted = policy.slice_units if asked == NOT_SAID else min(asked, policy.slice_units)
-        most = self.largest(subscription, group, min(wanted * policy.share, NO_LIMIT), now_ms)
-        if most == 0 and wanted > 0:
-            first = self.quote(subscription, group, group.segment.used + 1)
-            poor = not first.reason and not first.unserved
-            return "INSUFFICIENT" if poor or first.reason in ("BUCKET_BLOCKED", "LIMIT_REACHED") else "NOT_PRICED"
+        answer.granted = 0
+        if wanted == 0:
+            return ""
+        limit = min(wanted * policy.share, NO_LIMIT)
+        most, wrong = self.largest(subscription, group, limit, now_ms)
+        if most == 0:
+            return "INSUFFICIENT" if wrong in ("INSUFFICIENT", "BUCKET_BLOCKED", "LIMIT_REACHED") else "NOT_PRICED"
         units = min(wanted, max(most // policy.share, min(most, policy.least_units)))
-        quote = self.can_pay(subscription, group, units, now_ms)
-        assert quote is not None, "the search and the price disagree"
+        quote, wrong = self.can_pay(subscription, group, units, now_ms)
+        assert not wrong, "the search and the price disagree"
         self.hold(subscription, group, quote, now_ms)
         group.granted = units
-        group.deadline_ms = now_ms + 1000 * (policy.validity_seconds + policy.grace_seconds)
         answer.granted = units
-        answer.final = units == most and most < wanted * policy.share
+        answer.final = units == most and most < limit
         answer.price = max(0, quote.amount - group.segment.amount)
         return ""
 
@@ -343,13 +423,13 @@ class Model:
         segment = group.segment
         for bucket_id in {*segment.draws, *quote.draws}:
             more = quote.draws.get(bucket_id, 0) - segment.draws.get(bucket_id, 0)
-            if more:
+            if more > 0:
                 group.held_draws[bucket_id] = more
                 taken_by = self.buckets[bucket_id].taken_by
                 taken_by[subscription.subscription_id] = taken_by.get(subscription.subscription_id, 0) + more
         for name in {*segment.counters, *quote.counters}:
             more = quote.counters.get(name, 0) - segment.counters.get(name, 0)
-            if more:
+            if more > 0 and segment.old_cycle is None:
                 group.held_counters[name] = more
                 subscription.counters[name] = subscription.counters.get(name, 0) + more
         left = max(0, quote.amount - segment.amount)
@@ -360,19 +440,20 @@ class Model:
                 left -= gives
         assert left == 0, "a slice is held that nobody can pay"
 
-    # -------------------------------------------------------- verbs
+    # -------------------------------------------------------- sessions
 
     def open(self, key: object, request: int, subscription_id: int, *, now_ms: int) -> Answer:
         if (key, request, "open") in self.answers:
             return self._again((key, request, "open"))
-        if subscription_id not in self.subscriptions:
-            return Answer("UNKNOWN_SUBSCRIBER")
         if key in self.sessions:
             return Answer("ALREADY")
+        if subscription_id not in self.subscriptions:
+            return Answer("UNKNOWN_SUBSCRIBER")
         subscription = self.subscriptions[subscription_id]
-        if subscription.barred or self.accounts[subscription.account_id].barred:
+        if not self.is_served(subscription):
             return Answer("NOT_SERVED")
-        self.sessions[key] = Session(key, subscription_id, request, now_ms)
+        # who says nothing more is given the time of a slice
+        self.sessions[key] = Session(key, subscription_id, request, now_ms, now_ms + Policy().life_ms)
         return self._remember((key, request, "open"), Answer("DONE"))
 
     def units(
@@ -385,8 +466,10 @@ class Model:
         traffic: str,
         number: str = "",
         used: int = NOT_SAID,
+        after: int = 0,
         asked: int | None = None,
         final: bool = False,
+        cumulative: bool = False,
     ) -> Answer:
         """`asked` None: nothing is asked for; NOT_SAID: as much as the policy gives."""
         again = (key, request, group_key, "units")
@@ -404,40 +487,73 @@ class Model:
         if group is None:
             began_ms = session.opened_ms if used > 0 else now_ms
             group = session.groups[group_key] = Group(Segment(traffic, number, began_ms, subscription.plan))
-        wrong = ""
-        if used != NOT_SAID:
-            wrong = self.settle(session, group, used, now_ms, answer)
-        else:
-            self.release_holds(subscription, group)
-        if not wrong and not final:
-            self.renew_segment(subscription, session, group_key, group, now_ms)
+        used = self.since_last(group, used, cumulative=cumulative)
+        wrong = self.report(session, group_key, group, used, min(max(0, after), used), final, now_ms, answer)
         if not wrong and asked is not None and not final:
             wrong = self.grant(session, group, asked, now_ms, answer)
         if wrong:
             answer.result = wrong if wrong in ("INSUFFICIENT", "NOT_SERVED", "NOT_PRICED") else "NOT_PRICED"
             answer.granted = NOT_SAID
+        group.deadline_ms = now_ms + self.policies(traffic).life_ms
         if final:
             self.close_group(session, group_key)
+            session.deadline_ms = group.deadline_ms
         answer.session_money = session.money
         answer.available = self.available(subscription, now_ms)
         return self._remember(again, answer)
 
-    def renew_segment(
-        self, subscription: Subscription, session: Session, group_key: object, group: Group, now_ms: int
-    ) -> None:
-        """The plan changed; or, of what is not measured in time, what the owner holds."""
-        segment = group.segment
-        if segment.plan == subscription.plan and not (group.stale and segment.traffic != "voice"):
-            return
-        self.charges.append((group_key, segment.used, segment.amount, segment.uncollected))
-        group.segment = Segment(segment.traffic, segment.number, now_ms, subscription.plan)
+    @staticmethod
+    def since_last(group: Group, used: int, *, cumulative: bool) -> int:
+        if used == NOT_SAID:
+            return 0
+        new = max(0, used - group.total) if cumulative else used
+        group.total = max(group.total, used) if cumulative else group.total + used
+        return new
+
+    def report(
+        self, session: Session, group_key: object, group: Group, used: int, after: int, final: bool, now_ms: int,
+        answer: Answer,
+    ) -> str:  # fmt: skip
+        """What was used, and a new segment where one begins. Returns why it has no price."""
+        subscription = self.subscriptions[session.subscription_id]
+        in_time = group.segment.traffic == "voice"
+        ends = group.segment.plan != subscription.plan or (group.stale and not in_time)
+        if in_time or not ends:
+            after = 0
+        ends = (ends and not final) or after > 0
+        if used - after > 0:
+            wrong = self.settle(session, group_key, group, used - after, now_ms, answer)
+        else:
+            self.release_holds(subscription, group)
+            wrong = ""
+        crowded = not in_time and not final and len(group.segment.refers_to()) > CROWDED
+        if wrong or not (ends or crowded):
+            return wrong
+        self.close_segment(group_key, group)
+        group.segment = Segment(group.segment.traffic, group.segment.number, now_ms, subscription.plan)
         group.stale = False
+        return self.settle(session, group_key, group, after, now_ms, answer) if after > 0 else ""
+
+    def close_segment(self, group_key: object, group: Group) -> None:
+        segment = group.segment
+        self.charges.append((group_key, segment.used, segment.amount, segment.uncollected))
+        refers_to = segment.refers_to()
+        segment.draws, segment.paid = {}, {}
+        self.forget(refers_to)
+
+    def forget(self, numbers: set[int]) -> None:
+        """What came back to a bucket that ended, and that no segment refers to any more, is lost."""
+        for number in numbers:
+            if self.buckets[number].ended and not self.is_used(number):
+                del self.buckets[number]
+
+    def is_used(self, number: int) -> bool:
+        return self.held(number) != 0 or any(number in group.segment.refers_to() for _, group in self.groups())
 
     def close_group(self, session: Session, group_key: object) -> None:
         group = session.groups.pop(group_key)
         self.release_holds(self.subscriptions[session.subscription_id], group)
-        segment = group.segment
-        self.charges.append((group_key, segment.used, segment.amount, segment.uncollected))
+        self.close_segment(group_key, group)
 
     def end(self, key: object, request: int, *, now_ms: int) -> Answer:
         again = (key, request, "end")
@@ -446,42 +562,209 @@ class Model:
         session = self.sessions.get(key)
         if session is None:
             return Answer("UNKNOWN_SESSION")
-        for group_key in list(session.groups):
-            self.close_group(session, group_key)
-        del self.sessions[key]
+        if request < session.last_request:
+            return Answer("OUT_OF_ORDER")
+        self.close_session(session)
         subscription = self.subscriptions[session.subscription_id]
         answer = Answer("DONE", session_money=session.money, available=self.available(subscription, now_ms))
         return self._remember(again, answer)
 
+    def close_session(self, session: Session) -> None:
+        for group_key in list(session.groups):
+            self.close_group(session, group_key)
+        del self.sessions[session.key]
+
     def sweep(self, now_ms: int) -> None:
-        """Sessions without a sign of life are closed; what they held goes back."""
+        """Groups without a sign of life are closed, and sessions without groups; what they held goes back."""
         for session in list(self.sessions.values()):
-            if session.groups and all(group.deadline_ms <= now_ms for group in session.groups.values()):
-                for group_key in list(session.groups):
+            dues = [group.deadline_ms for group in session.groups.values()] or [session.deadline_ms]
+            if min(dues) > now_ms:
+                continue
+            for group_key, group in list(session.groups.items()):
+                if group.deadline_ms <= now_ms:
                     self.close_group(session, group_key)
+            if not session.groups:
                 del self.sessions[session.key]
 
-    def top_up(self, key: object, account_id: int, nanos: int, *, bucket_id: int, **parts: int) -> Answer:
+    # -------------------------------------------------------- one-time events
+
+    def event(
+        self, verb: str, key: object, subscription_id: int, *, traffic: str, units: int, number: str = "", now_ms: int
+    ) -> Answer:
+        """DEBIT, RECORD, CHECK or ENQUIRE."""
+        again = (key, verb)
+        if key and again in self.answers:
+            return self._again(again)
+        if subscription_id not in self.subscriptions:
+            return Answer("UNKNOWN_SUBSCRIBER")
+        subscription = self.subscriptions[subscription_id]
+        answer = Answer("DONE")
+        if verb != "record" and not self.is_served(subscription):
+            answer.result = "NOT_SERVED"
+        else:
+            group = Group(Segment(traffic, number, now_ms, subscription.plan))
+            getattr(self, f"_{verb}")(key, subscription, group, units, now_ms, answer)
+        answer.available = self.available(subscription, now_ms)
+        return self._remember(again, answer) if key else answer
+
+    def _enquire(
+        self, key: object, subscription: Subscription, group: Group, units: int, now_ms: int, answer: Answer
+    ) -> None:
+        quote = self.quote(subscription, group, units)
+        answer.price = 0 if quote.reason else quote.amount
+        answer.result = "NOT_PRICED" if quote.reason else "DONE"
+
+    def _check(
+        self, key: object, subscription: Subscription, group: Group, units: int, now_ms: int, answer: Answer
+    ) -> None:
+        if units == 0:
+            return
+        most, wrong = self.largest(subscription, group, units, now_ms)
+        if most == 0:
+            poor = wrong in ("INSUFFICIENT", "BUCKET_BLOCKED", "LIMIT_REACHED")
+            answer.result = "INSUFFICIENT" if poor else "NOT_PRICED"
+            return
+        answer.granted = most
+        answer.price = self.quote(subscription, group, most).amount
+        answer.result = "DONE" if most == units else "INSUFFICIENT"
+
+    def _debit(
+        self, key: object, subscription: Subscription, group: Group, units: int, now_ms: int, answer: Answer
+    ) -> None:
+        quote, wrong = self.can_pay(subscription, group, units, now_ms)
+        if wrong:
+            answer.result = "NOT_PRICED" if quote.reason else "INSUFFICIENT"
+            answer.price = 0 if quote.reason else quote.amount
+            return
+        self._record(key, subscription, group, units, now_ms, answer)
+
+    def _record(
+        self, key: object, subscription: Subscription, group: Group, units: int, now_ms: int, answer: Answer
+    ) -> None:
+        segment = group.segment
+        quote = self.quote(subscription, group, units)
+        if quote.reason:
+            answer.result = "NOT_PRICED"
+            self.charges.append((key, units, 0, 0))
+            return
+        self.take_over(subscription, segment, quote, now_ms, {}, answer)
+        answer.granted, answer.price = units, quote.amount
+        if key:
+            self.deeds[key] = Deed(
+                subscription.subscription_id, units, dict(segment.draws), dict(segment.paid), dict(segment.counters)
+            )
+        segment.used = units
+        self.close_segment(key, group)
+
+    def refund(self, key: object, event: object, *, now_ms: int) -> Answer:
+        """Give back what an event took: to the buckets that are there, else to what is owed and then to money."""
+        again = (key, "refund")
+        if again in self.answers:
+            return self._again(again)
+        deed = self.deeds.get(event)
+        if deed is None:
+            return Answer("UNKNOWN_SESSION")
+        if deed.refunded:
+            return Answer("ALREADY")
+        deed.refunded = True
+        subscription = self.subscriptions[deed.subscription_id]
+        lost = given = sum(deed.paid.values())
+        for number, taken in (*deed.draws.items(), *deed.paid.items()):
+            bucket = self.buckets.get(number)
+            if bucket is None or bucket.ended:
+                continue
+            bucket.remaining += taken
+            if bucket.kind in ("money", "credit"):
+                lost -= taken
+            else:
+                bucket.taken_by[deed.subscription_id] -= taken
+        for name, units in deed.counters.items():
+            subscription.counters[name] = max(0, subscription.counters[name] - units)
+        if lost and not self.give_money(subscription.account_id, lost, now_ms):
+            given -= lost
+        subscription.spent -= given
+        self.charges.append((key, -deed.units, -given, 0))
+        answer = Answer("DONE", granted=deed.units, charged=-given, available=self.available(subscription, now_ms))
+        return self._remember(again, answer)
+
+    def give_money(self, account_id: int, nanos: int, now_ms: int) -> bool:
+        purse = self.purse(account_id, now_ms)
+        credit = [bucket for bucket in purse if bucket.kind == "credit"]
+        money = [bucket for bucket in purse if bucket.kind == "money"]
+        if credit:
+            owed = max(0, self.accounts[account_id].credit_limit - credit[0].remaining)
+            pays = min(nanos, owed) if money else nanos
+            credit[0].remaining += pays
+            nanos -= pays
+        if money:
+            money[0].remaining += nanos
+        return bool(purse)
+
+    # -------------------------------------------------------- balances
+
+    def top_up(
+        self, key: object, account_id: int, nanos: int, *, bucket_id: int, valid_until_ms: int = FOREVER, **parts: int
+    ) -> Answer:
         if key in self.answers:
             return self._again(key)
         if account_id not in self.accounts:
             return Answer("UNKNOWN_ACCOUNT")
-        if bucket_id in self.buckets:
-            self.buckets[bucket_id].remaining += nanos
-        else:
-            self.buckets[bucket_id] = Bucket(bucket_id, "money", nanos, account_id, ("account", account_id), **parts)
-        return self._remember(key, Answer("DONE"))
+        if nanos <= 0:
+            return Answer("INVALID")
+        result = self.receive(account_id, nanos, bucket_id, valid_until_ms, **parts)
+        return self._remember(key, Answer(result)) if result == "DONE" else Answer(result)
+
+    def receive(self, account_id: int, nanos: int, bucket_id: int, valid_until_ms: int, **parts: int) -> str:
+        bucket = self.buckets.get(bucket_id)
+        if bucket is None:
+            owner = ("account", account_id)
+            self.buckets[bucket_id] = Bucket(
+                bucket_id, "money", nanos, account_id, owner, valid_until_ms=valid_until_ms, **parts
+            )
+            return "DONE"
+        if bucket.kind != "money" or bucket.account_id != account_id or bucket.ended:
+            return "ALREADY"
+        bucket.remaining += nanos
+        if valid_until_ms < FOREVER:  # where none is said the bucket ends when it was to end
+            bucket.valid_until_ms = max(bucket.valid_until_ms, valid_until_ms)
+        return "DONE"
+
+    def adjust(self, bucket_id: int, change: int, *, forced: bool = False) -> Answer:
+        bucket = self.buckets.get(bucket_id)
+        if bucket is None or bucket.ended:
+            return Answer("UNKNOWN_BUCKET")
+        if change == 0:
+            return Answer("INVALID")
+        if change < 0 and self.free(bucket_id) + change < 0 and not forced:
+            return Answer("INSUFFICIENT")
+        bucket.remaining += change
+        return Answer("DONE")
+
+    def transfer(self, key: object, giver: int, taker: int, nanos: int, *, bucket_id: int, now_ms: int) -> Answer:
+        if key in self.answers:
+            return self._again(key)
+        purse = [bucket for bucket in self.purse(giver, now_ms) if bucket.kind == "money"]
+        if nanos <= 0 or giver == taker:
+            return Answer("INVALID")
+        if sum(max(0, self.free(bucket.bucket_id)) for bucket in purse) < nanos:
+            return Answer("INSUFFICIENT")
+        result = self.receive(taker, nanos, bucket_id, FOREVER, granted_at_ms=now_ms)
+        if result != "DONE":
+            return Answer(result)
+        left = nanos
+        for bucket in purse:
+            gives = min(left, max(0, self.free(bucket.bucket_id)))
+            bucket.remaining -= gives
+            left -= gives
+        return self._remember(key, Answer("DONE", charged=nanos))
 
     def credit(self, account_id: int, limit: int) -> Answer:
-        """What may be owed; never less than what is owed or held already."""
+        """What may be owed. What is owed already stays owed."""
         account = self.accounts[account_id]
-        number = -account_id
-        bucket = self.buckets.setdefault(
-            number, Bucket(number, "credit", 0, account_id, ("account", account_id), granted_at_ms=0)
-        )
-        owed = account.credit_limit - bucket.remaining
+        number = -2 - account_id
+        bucket = self.buckets.setdefault(number, Bucket(number, "credit", 0, account_id, ("account", account_id)))
+        bucket.remaining += limit - account.credit_limit
         account.credit_limit = limit
-        bucket.remaining = limit - owed
         return Answer("DONE")
 
     def grant_units(self, bucket: Bucket) -> None:
@@ -491,27 +774,83 @@ class Model:
     def mark(self, bucket: Bucket) -> None:
         """Whoever may use the bucket has another choice from now on."""
         for session, group in self.groups():
-            if bucket in self.catalogue_buckets(self.subscriptions[session.subscription_id]):
+            if bucket.kind in ("money", "credit"):
+                group.stale |= self.subscriptions[session.subscription_id].account_id == bucket.account_id
+            elif bucket in self.catalogue_buckets(self.subscriptions[session.subscription_id]):
                 group.stale = True
 
-    def change_plan(self, subscription_id: int, plan: str) -> None:
-        self.subscriptions[subscription_id].plan = plan
+    def expire(self, bucket_id: int) -> Answer:
+        bucket = self.buckets.get(bucket_id)
+        if bucket is None or bucket.ended:
+            return Answer("UNKNOWN_BUCKET")
+        self.end_bucket(bucket)
+        return Answer("DONE")
+
+    def end_bucket(self, bucket: Bucket) -> None:
+        """What is free of it is lost; what is reserved stays until its usage is reported."""
+        self.mark(bucket)
+        bucket.ended = True
+        bucket.remaining -= max(0, self.free(bucket.bucket_id))
+        self.forget({bucket.bucket_id})
+
+    # -------------------------------------------------------- people and time
+
+    def change(self, subscription_id: int, **changed: object) -> None:
+        """A plan, a limit or a status."""
+        subscription = self.subscriptions[subscription_id]
+        for session, group in self.groups():
+            if session.subscription_id == subscription_id:
+                group.stale = True
+        for name, value in changed.items():
+            setattr(subscription, name, value)
+
+    def move(self, subscription_id: int, *, account_id: int, pool: str, now_ms: int) -> None:
+        """What was used so far is final under the old owner; what comes belongs to the new one."""
+        for session in self.sessions.values():
+            for group_key, group in session.groups.items() if session.subscription_id == subscription_id else ():
+                self.release_holds(self.subscriptions[subscription_id], group)
+                self.close_segment(group_key, group)
+                old = group.segment
+                group.segment = Segment(old.traffic, old.number, now_ms, old.plan)
+                group.stale = True
+        subscription = self.subscriptions[subscription_id]
+        subscription.account_id, subscription.pool = account_id, pool
+
+    def roll(self, subscription_id: int) -> None:
+        """A cycle begins. What is still going on is counted with the cycle in which it began."""
+        subscription = self.subscriptions[subscription_id]
+        for session, group in reversed(list(self.groups())):
+            if session.subscription_id != subscription_id:
+                continue
+            group.stale = True
+            segment = group.segment
+            if segment.old_cycle is None and (segment.counters or group.held_counters):
+                names = {*segment.counters, *group.held_counters}
+                segment.old_cycle = {
+                    name: subscription.counters[name] - group.held_counters.get(name, 0) - segment.counters.get(name, 0)
+                    for name in names
+                }
+                for name, units in group.held_counters.items():
+                    subscription.counters[name] -= units
+                group.held_counters = {}
+        subscription.counters = dict.fromkeys(subscription.counters, 0)
+        subscription.spent = 0
 
     def tick(self, now_ms: int) -> None:
         """Buckets end, then sessions without a sign of life."""
-        for bucket in self.buckets.values():
+        for bucket in list(self.buckets.values()):
             if bucket.valid_until_ms <= now_ms and not bucket.ended:
-                self.mark(bucket)
-                bucket.ended = True
-                bucket.remaining = self.held(bucket.bucket_id)
+                self.end_bucket(bucket)
+        self.forget(set(self.buckets))
         self.sweep(now_ms)
 
     # -------------------------------------------------------- what must always hold
 
     def check(self) -> None:
         for bucket in self.buckets.values():
-            assert self.free(bucket.bucket_id) >= 0, bucket
-            assert bucket.remaining >= 0, bucket
+            assert self.held(bucket.bucket_id) >= 0, bucket
+            if bucket.kind != "credit":
+                assert self.free(bucket.bucket_id) >= 0, bucket
 
     def _remember(self, key: object, answer: Answer) -> Answer:
         self.answers[key] = answer

@@ -103,6 +103,13 @@ def find_deed(books: Books, index: Index, high: int, low: int) -> int:
 @spliced
 def member_of(books: Books, subscriber: int, bucket: int) -> int:
     """The row that counts what a subscriber took of a bucket, 0 for none."""
+    row = member_row(books, subscriber, bucket)
+    return row if books.member[row]["bucket_id"] == books.bucket[bucket]["bucket_id"] else 0
+
+
+@spliced
+def member_row(books: Books, subscriber: int, bucket: int) -> int:
+    """The same, or what a subscriber who left counted of the bucket that had this row before."""
     row = int(books.subscriber[subscriber]["first_member"])
     while row != 0 and books.member[row]["bucket"] != bucket:
         row = int(books.member[row]["next"])
@@ -128,6 +135,7 @@ def drop_member(books: Books, out: Out, subscriber: int, bucket: int) -> None:
         touch(out, T_MEMBER, before)
     free = books.member[row]
     free["taken"] = 0
+    free["bucket_id"] = 0
     free["subscriber"] = 0
     free["bucket"] = 0
     free["next"] = books.meta[0]["free_member"]

@@ -179,7 +179,9 @@ GROUP = np.dtype(
     align=True,
 )
 
-MEMBER = np.dtype([("taken", "i8"), ("subscriber", "i4"), ("bucket", "i4"), ("next", "i4")], align=True)
+MEMBER = np.dtype(
+    [("taken", "i8"), ("bucket_id", "i8"), ("subscriber", "i4"), ("bucket", "i4"), ("next", "i4")], align=True
+)
 COUNTER = np.dtype([("units", "i8"), ("name", "i4"), ("owner", "i4"), ("scope", "i4")], align=True)
 IDENTIFIER = np.dtype([("key", "i8"), ("subscriber", "i4"), ("next", "i4")], align=True)
 POLICY = np.dtype(

@@ -15,6 +15,7 @@ from millicent.charging.kernel.layout import (
     J_NODE,
     J_PHASE,
     J_QUANTITY,
+    J_ROLL,
     J_SESSION,
     J_SUBSCRIBER,
     J_UNCOLLECTED,
@@ -42,7 +43,7 @@ from millicent.charging.kernel.layout import (
     Work,
 )
 from millicent.charging.kernel.purse import payable
-from millicent.charging.kernel.segment import after_price, before_price
+from millicent.charging.kernel.segment import after_price, before_price, needs_room
 from millicent.charging.kernel.session import close_of_peer, close_session, open_session, tick
 from millicent.charging.kernel.splice import called, spliced, uncounted
 from millicent.charging.kernel.units import (
@@ -395,8 +396,13 @@ def apply_commands(
                 )  # fmt: skip
                 after_price(books, index, state, work, subscriber, group, reason == 0)
             if phase in (P_SETTLE, P_SETTLE_AFTER):
+                crowded = phase == P_SETTLE and reason == 0 and needs_room(books, work, group)
+                if crowded:  # the segment ends without this usage, which is the first of the next
+                    job[J_USED_AFTER] += job[J_USED]
+                    job[J_USED] = 0
+                    job[J_ROLL] = 1
                 used = job[J_USED] if phase == P_SETTLE else job[J_USED_AFTER]
-                if not settled(books, index, out, state, work, reason, used, job[J_INSTANT]):
+                if not crowded and not settled(books, index, out, state, work, reason, used, job[J_INSTANT]):
                     phase = P_FINISH
                 elif phase == P_SETTLE:
                     phase = after_settle(books, index, out, state, work, commands, row)

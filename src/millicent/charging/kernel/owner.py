@@ -1,6 +1,6 @@
 """Who owns which bucket: lists of an owner, and the candidates of every subscription in the order they are tried."""
 
-from millicent.charging.kernel.chain import drop_member, member_of, mixed, touch, unchain
+from millicent.charging.kernel.chain import drop_member, member_of, member_row, mixed, touch, unchain
 from millicent.charging.kernel.layout import (
     BUCKET_ENDED,
     BUCKET_UNUSED,
@@ -122,6 +122,12 @@ def remove_candidate(index: Index, state: State, subscriber: int, bucket: int) -
 def new_member(books: Books, out: Out, subscriber: int, bucket: int) -> int:
     """A row that counts what a subscription takes of a bucket; there is room for it."""
     meta = books.meta[0]
+    row = member_row(books, subscriber, bucket)
+    if row != 0:  # of a bucket that was gone before: the subscription had left its owner
+        books.member[row]["taken"] = 0
+        books.member[row]["bucket_id"] = books.bucket[bucket]["bucket_id"]
+        touch(out, T_MEMBER, row)
+        return row
     row = int(meta["free_member"])
     if row != 0:
         meta["free_member"] = books.member[row]["next"]
@@ -130,6 +136,7 @@ def new_member(books: Books, out: Out, subscriber: int, bucket: int) -> int:
         meta["members"] = row + 1
     member = books.member[row]
     member["taken"] = 0
+    member["bucket_id"] = books.bucket[bucket]["bucket_id"]
     member["subscriber"] = subscriber
     member["bucket"] = bucket
     member["next"] = books.subscriber[subscriber]["first_member"]

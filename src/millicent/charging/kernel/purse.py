@@ -6,6 +6,7 @@ is held is put back while a price is looked for. Of allowances both are put back
 
 from millicent.charging.kernel.chain import touch
 from millicent.charging.kernel.layout import (
+    BUCKET_ENDED,
     BUCKET_LIVE,
     COUNTERS,
     DRAWS,
@@ -15,6 +16,7 @@ from millicent.charging.kernel.layout import (
     T_BUCKET,
     T_COUNTER,
     T_MEMBER,
+    T_META,
     T_SUBSCRIBER,
     Books,
     Index,
@@ -104,10 +106,8 @@ def take_money(books: Books, out: Out, job: Int64s, group: int, due: int, kept: 
         following = int(books.bucket[bucket]["next"])
         gives = min(left, int(books.bucket[bucket]["free"]))
         if gives > 0 and is_valid(books, bucket, now_ms):
-            place = use_draw(books, group, bucket)
-            if place < DRAWS:
-                left -= gives
-                _take(books, out, job, group, place, bucket, gives)
+            left -= gives
+            _take(books, out, job, group, use_draw(books, group, bucket), bucket, gives)
         bucket = following
     taken = wanted - left
     _spent(books, out, job, subscriber, account, taken)
@@ -116,9 +116,11 @@ def take_money(books: Books, out: Out, job: Int64s, group: int, due: int, kept: 
 
 @spliced
 def _take(books: Books, out: Out, job: Int64s, group: int, place: int, bucket: int, gives: int) -> None:
+    """`place` DRAWS: the segment has no place to remember by; should it come back it goes to the first bucket."""
     row = books.bucket[bucket]
     row["free"] -= gives
-    books.group[group]["draw_settled"][place] += gives
+    if place < DRAWS:
+        books.group[group]["draw_settled"][place] += gives
     note_movement(books, out, job, bucket, -gives, int(row["free"]) + int(row["reserved"]), NOT_SAID)
 
 
@@ -207,6 +209,53 @@ def hold_money(books: Books, job: Int64s, group: int, nanos: int) -> int:
 
 
 @spliced
+def forget_empty(books: Books, out: Out, group: int) -> None:
+    """Places of buckets that the segment took nothing from are free again; nothing is held at this moment."""
+    usage = books.group[group]
+    for place in range(DRAWS):
+        bucket = int(usage["draw_bucket"][place])
+        if bucket != 0 and usage["draw_settled"][place] == 0 and usage["draw_held"][place] == 0:
+            usage["draw_bucket"][place] = 0
+            drop_user(books, out, bucket)
+
+
+@spliced
+def drop_user(books: Books, out: Out, bucket: int) -> None:
+    """A segment no longer refers to a bucket. One that ended, and that nobody refers to, goes with the next TICK."""
+    row = books.bucket[bucket]
+    row["users"] -= 1
+    touch(out, T_BUCKET, bucket)
+    if row["users"] == 0 and row["state"] == BUCKET_ENDED:
+        books.meta[0]["next_expiry_ms"] = 0
+        touch(out, T_META, 0)
+
+
+@spliced
+def places_left(books: Books, group: int) -> int:
+    left = 0
+    for place in range(DRAWS):
+        left += 1 if books.group[group]["draw_bucket"][place] == 0 else 0
+    return left
+
+
+@spliced
+def can_hold(books: Books, account: int, group: int, nanos: int, places: int) -> bool:
+    """Whether so much money finds its buckets among those the group refers to and so many places."""
+    left = nanos
+    now_ms = int(books.meta[0]["now_ms"])
+    bucket = int(books.account[account]["first_money"])
+    while bucket != 0 and left > 0:
+        gives = min(left, int(books.bucket[bucket]["free"]))
+        if gives > 0 and is_valid(books, bucket, now_ms):
+            known = draw_place(books, group, bucket)
+            if known == DRAWS or books.group[group]["draw_bucket"][known] != bucket:
+                places -= 1
+            left -= gives
+        bucket = int(books.bucket[bucket]["next"])
+    return places >= 0
+
+
+@spliced
 def add_taken(books: Books, index: Index, out: Out, state: State, subscriber: int, bucket: int, taken: int) -> None:
     """Count what a member took of a bucket, where it is counted."""
     first = subscriber * index.stride[0]
@@ -267,7 +316,7 @@ def lower(books: Books, index: Index, out: Out, state: State, subscriber: int, g
         held = int(usage["draw_held"][place])
         if held == 0 and settled == 0:
             usage["draw_bucket"][place] = 0
-            row["users"] -= 1
+            drop_user(books, out, bucket)
         row["reserved"] += held
         if row["kind"] >= MONEY:
             row["free"] -= held

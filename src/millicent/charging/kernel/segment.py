@@ -157,6 +157,12 @@ def after_price(books: Books, index: Index, state: State, work: Work, subscriber
 @spliced
 def fits(books: Books, work: Work, group: int) -> bool:
     """Whether the segment has places for all that the price drew."""
+    return places_after(books, work, group) >= 0
+
+
+@spliced
+def places_after(books: Books, work: Work, group: int) -> int:
+    """How many places the segment would still have; below zero: too few."""
     usage = books.group[group]
     needed = 0
     for draw in range(work.priced.draw_count[0]):
@@ -169,7 +175,13 @@ def fits(books: Books, work: Work, group: int) -> bool:
     moved = 0
     for pending in range(1, work.scratch.pending_counter[0] + 1):
         moved += 1 if work.scratch.pending_counter[pending] >= 0 else 0
-    return needed <= 0 and moved <= COUNTERS
+    return -needed if moved <= COUNTERS else -1
+
+
+@spliced
+def needs_room(books: Books, work: Work, group: int) -> bool:
+    """Whether what the price drew finds its places only in a new segment."""
+    return books.group[group]["units"] > 0 and not fits(books, work, group)
 
 
 @spliced

@@ -2,6 +2,7 @@
 
 from millicent.charging.kernel.chain import chain, find_session, mixed, touch, unchain
 from millicent.charging.kernel.layout import (
+    BUCKET_ENDED,
     BUCKET_LIVE,
     COUNTERS,
     LONGEST_TEXT,
@@ -19,7 +20,7 @@ from millicent.charging.kernel.layout import (
     Out,
     Work,
 )
-from millicent.charging.kernel.owner import CAUSE_EXPIRED, end_bucket, first_member, next_member
+from millicent.charging.kernel.owner import CAUSE_EXPIRED, end_bucket, first_member, next_member, release_bucket
 from millicent.charging.kernel.purse import lift, lower
 from millicent.charging.kernel.record import CREDIT, note_notice
 from millicent.charging.kernel.segment import close_segment
@@ -279,6 +280,8 @@ def _expire(books: Books, index: Index, out: Out, state: State, work: Work, now_
     ended = 0
     for bucket in range(1, int(books.meta[0]["buckets"])):
         row = books.bucket[bucket]
+        if row["state"] == BUCKET_ENDED and row["users"] == 0 and has_room(out):
+            release_bucket(books, index, out, state, work.job, bucket)
         if row["state"] != BUCKET_LIVE:
             continue
         until_ms = int(row["valid_until_ms"])

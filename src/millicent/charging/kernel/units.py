@@ -47,7 +47,17 @@ from millicent.charging.kernel.layout import (
     Program,
     Work,
 )
-from millicent.charging.kernel.purse import give_back, hold_money, lift, lower, payable, take_money
+from millicent.charging.kernel.purse import (
+    can_hold,
+    forget_empty,
+    give_back,
+    hold_money,
+    lift,
+    lower,
+    payable,
+    places_left,
+    take_money,
+)
 from millicent.charging.kernel.record import note_charge, note_notice
 from millicent.charging.kernel.segment import (
     begin_segment,
@@ -56,6 +66,7 @@ from millicent.charging.kernel.segment import (
     combination_at,
     fits,
     hold_draws,
+    places_after,
     program_at,
     program_of,
     set_charge,
@@ -82,6 +93,7 @@ from millicent.rating.types import Reason
 # steps of the search for the largest slice
 S_SEARCH, S_LAST = range(2)
 UNKNOWN_CASE = -2
+CROWDED = 4  # so few places left for buckets: a segment that is not measured in time ends
 
 _DONE, _UNKNOWN_SUBSCRIBER, _UNKNOWN_SESSION = (
     int(Result.DONE),
@@ -396,11 +408,14 @@ def pay_due(books: Books, out: Out, work: Work, group: int, due: int) -> None:
 def after_settle(books: Books, index: Index, out: Out, state: State, work: Work, commands: Rows, row: int) -> int:
     """What comes after the usage of the segment is settled. Returns the phase."""
     job = work.job
-    if job[J_ROLL] == 0:
-        return P_ASK
     subscriber = job[J_SUBSCRIBER]
     group = job[J_GROUP]
     usage = books.group[group]
+    forget_empty(books, out, group)
+    if usage["unit"] != SECONDS and places_left(books, group) < CROWDED and (commands[row]["flags"] & _FINAL) == 0:
+        job[J_ROLL] = 1  # the next slice finds its places in a new segment
+    if job[J_ROLL] == 0:
+        return P_ASK
     changes = int(usage["tariff_change_ms"])
     begins = job[J_INSTANT]
     if 0 <= changes <= begins and job[J_USED_AFTER] > 0:
@@ -508,7 +523,7 @@ def can_pay(books: Books, work: Work, reason: int) -> bool:
         reason == _PRICED
         and work.priced.unserved_units[0] == 0
         and need <= job[J_AVAILABLE]
-        and fits(books, work, job[J_GROUP])
+        and can_hold(books, job[J_ACCOUNT], job[J_GROUP], need, places_after(books, work, job[J_GROUP]))
     )
 
 

@@ -417,7 +417,7 @@ TestPlainShardAgainstModel = PlainShardAgainstModel.TestCase
 def test_the_model_agrees_with_the_loop_when_nothing_is_compiled() -> None:
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "MILLICENT_JUDGE_REDUCED": "1"}
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+        [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", __file__],
         cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-4000:]

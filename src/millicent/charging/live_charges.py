@@ -10,6 +10,8 @@ from millicent.charging.people import Payment
 from millicent.charging.provisioning.live_facts import live_facts
 from millicent.charging.services.declare_services import declared_charging
 from millicent.charging.services.export_charges import CHARGED_COLUMNS, CHARGED_TABLE, MONTH_COLUMN
+from millicent.charging.types import NameKind
+from millicent.kit.bulk import read_rows
 from millicent.kit.clock import from_ms, to_ms
 from millicent.kit.lake import Lake
 
@@ -50,3 +52,18 @@ def payments_of(account_ids: Sequence[int], *, now: datetime) -> Mapping[int, Pa
         for account_id, payment in accounts.select("account_id", "payment").iter_rows()
         if account_id in wanted
     }
+
+
+def endless_allowances(*, shard: int = 0) -> frozenset[int]:
+    """The shard's numbers of allowances that some release has without an end. In a tenant's scope."""
+    try:
+        views = released_catalogues().views
+    except NoReleaseInForce:
+        return frozenset()
+    offerings = [offering for view in views for offering in view.catalogue.offerings.values()]
+    texts = [f"{each.code}/{one.code}" for each in offerings for one in each.allowances if one.unlimited]
+    rows = read_rows(
+        "SELECT number FROM charging_name WHERE shard = %s AND kind = %s AND text = ANY(%s)",
+        [shard, NameKind.ALLOWANCE.value, texts],
+    )
+    return frozenset(int(number) for (number,) in rows)

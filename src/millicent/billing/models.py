@@ -260,7 +260,9 @@ class ClosingBucket(TenantTable):
 
     class Meta:
         db_table = "billing_closing_bucket"
-        constraints = (models.CheckConstraint(condition=Q(remaining__gte=0), name="a_bucket_is_never_below_nothing"),)
+        constraints = (
+            models.CheckConstraint(condition=Q(remaining__lte=F("opened_units")), name="a_bucket_only_gives"),
+        )
         indexes = (models.Index(fields=("tenant_id", "payer_id", "cycle_until_ms"), name="buckets_of_a_cycle"),)
 
 

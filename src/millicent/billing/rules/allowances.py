@@ -8,8 +8,9 @@ from millicent.billing.rules.context import BillContext, HeldSubscription
 from millicent.billing.rules.cycles import CycleSpan, cycle_from
 from millicent.billing.rules.holdings import HeldRun
 from millicent.billing.rules.proration import covered, length_of
-from millicent.catalog.types import Allowance, CounterScope, Proration
+from millicent.catalog.types import Allowance, CounterScope, FairUse, Proration
 from millicent.kit.clock import MS_PER_DAY
+from millicent.rating.rules import opening_units
 
 UNLIMITED_UNITS = 2**62
 
@@ -78,12 +79,15 @@ def _owner(scope: CounterScope, *, held: HeldSubscription, payer_id: int) -> tup
 
 
 def _amount(allowance: Allowance, *, run: HeldRun, cycle: CycleSpan, zone: str) -> int:
-    """Units by quantity; of a first cycle that began late, the share of its days, rounded down."""
-    if allowance.unlimited:
+    """Units by quantity; of a first cycle that began late, the share of its days, rounded down.
+
+    Of an unlimited allowance with fair use, the units after which it ends.
+    """
+    if allowance.unlimited and allowance.fair_use is FairUse.NONE:
         return UNLIMITED_UNITS
     opens_ms = max(run.from_ms, cycle.from_ms)
     quantity = next(piece.quantity for piece in run.pieces if piece.until_ms > opens_ms)
-    whole = allowance.amount * quantity
+    whole = opening_units(allowance) * quantity
     if not allowance.prorate_first_cycle or run.from_ms <= cycle.from_ms:
         return whole
     days = length_of(period=cycle, proration=Proration.BY_DAY, zone=zone, months=0)
@@ -103,15 +107,19 @@ def carried_over(context: BillContext, *, closing: list[Bucket], ended: CycleSpa
     """What of a closed cycle's buckets lives on in the next: longer validity, or rollover.
 
     Rollover is for offerings that are still held; it is capped, and ends after its number of cycles (0: never).
+    What is unlimited does not roll over; while it is valid it lives on, however far beyond fair use it is.
     """
     following = cycle_from(cycle=context.group.payer.cycle, zone=context.zone, start_ms=ended.until_ms)
     rules = _rules_by_code(context, at_ms=ended.until_ms)
     kept = []
     for bucket in closing:
-        if bucket.remaining <= 0 or bucket.remaining >= UNLIMITED_UNITS // 2:
+        unlimited = _is_unlimited(bucket, context=context)
+        if bucket.remaining <= 0 and not unlimited:
             continue
         if bucket.valid_until_ms > ended.until_ms:
             kept.append(bucket)
+            continue
+        if unlimited:
             continue
         allowance = rules.get((bucket.subscription_id, bucket.allowance))
         rollover = allowance.rollover if allowance else None
@@ -119,6 +127,13 @@ def carried_over(context: BillContext, *, closing: list[Bucket], ended: CycleSpa
             cap = bucket.remaining if rollover.cap_units is None else min(bucket.remaining, rollover.cap_units)
             kept.append(bucket._replace(remaining=cap, valid_until_ms=following.until_ms, rolled=bucket.rolled + 1))
     return kept
+
+
+def _is_unlimited(bucket: Bucket, *, context: BillContext) -> bool:
+    """As the release in force when it was granted says."""
+    code, _, name = bucket.allowance.rpartition("/")
+    offering = context.releases.at(bucket.granted_at_ms).catalogue.offerings.get(code)
+    return offering is not None and any(each.code == name and each.unlimited for each in offering.allowances)
 
 
 def _rules_by_code(context: BillContext, *, at_ms: int) -> Mapping[tuple[int, str], Allowance]:

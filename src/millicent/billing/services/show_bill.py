@@ -8,7 +8,6 @@ from typing import Any
 
 from millicent.billing.errors import NoSuchBill
 from millicent.billing.models import IssuedBill
-from millicent.billing.rules.allowances import UNLIMITED_UNITS
 from millicent.billing.rules.releases import ReleaseView
 from millicent.billing.types import AllowanceUse, Bill, BillLine, BillState, BillTax, ReleasedCatalogue
 from millicent.catalog.selectors import catalogue_of
@@ -175,7 +174,7 @@ def _allowances(
                     subscription_code=subscription_code,
                     texts=allowance.names,
                     unit=_unit_of(allowance, catalogue=catalogue, currency=row.currency),
-                    granted_units=None if opened >= UNLIMITED_UNITS else int(opened),
+                    granted_units=None if allowance.unlimited else int(opened),
                     used_units=int(used),
                     owner=codes.get(owner_id, "") if scope == CounterScope.ACCOUNT else _pool_name(pool),
                 )

@@ -5,18 +5,17 @@ each shape, and its answer is given to everybody who has it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
 from millicent.billing.live import Bucket, Releases, allowance_grants
 from millicent.billing.types import AccountGroupFacts
-from millicent.catalog.types import CounterScope, FairUse, Period, PeriodUnit
+from millicent.catalog.types import CounterScope, Period, PeriodUnit
 from millicent.charging.provisioning.numbers import grant_numbers
 from millicent.charging.types import NO_LIMIT
 from millicent.customers.types import BillCycle, BillingAccountFacts
 from millicent.kit.errors import Refusal
-from millicent.rating.rules import opening_units
 from millicent.subscriptions.types import SubscriptionFacts, SubscriptionStatus, SubscriptionVersion
 
 SCOPES = (CounterScope.SUBSCRIPTION, CounterScope.ACCOUNT, CounterScope.POOL)  # their numbers in a GRANT
@@ -74,7 +73,6 @@ def _pieces(versions: pl.DataFrame) -> pl.DataFrame:
 def _granted(shapes: pl.Series, *, kinds: pl.DataFrame, released: Releases, at_ms: int) -> pl.DataFrame:
     """For each shape, what billing grants it and is open at the instant."""
     pieces = [dict(zip(_PIECE, row, strict=True)) for row in kinds.select(_PIECE).iter_rows()]
-    thresholds = _thresholds(released, at_ms=at_ms)
     rows: list[tuple[object, ...]] = []
     for shape in shapes:
         group = _group_of([pieces[int(number)] for number in shape.split(",")])
@@ -82,7 +80,7 @@ def _granted(shapes: pl.Series, *, kinds: pl.DataFrame, released: Releases, at_m
             (buckets,) = allowance_grants([group], released=released, at_ms=at_ms)
         except Refusal:  # an offering that no release knows grants nothing, until the catalogue is mended
             continue
-        rows += _rows(shape, buckets, thresholds=thresholds, at_ms=at_ms)
+        rows += _rows(shape, buckets, at_ms=at_ms)
     schema = {
         "piece": pl.String, "allowance": pl.String, "scope": pl.Int8, "amount": pl.Int64, "valid_from_ms": pl.Int64,
         "valid_until_ms": pl.Int64, "twin": pl.Int64,
@@ -90,19 +88,7 @@ def _granted(shapes: pl.Series, *, kinds: pl.DataFrame, released: Releases, at_m
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _thresholds(released: Releases, *, at_ms: int) -> Mapping[str, int]:
-    """Where fair use of endless allowances ends. The kernel counts their buckets down from there, and on below zero."""
-    return {
-        f"{offering.code}/{allowance.code}": opening_units(allowance)
-        for offering in released.at(at_ms).catalogue.offerings.values()
-        for allowance in offering.allowances
-        if allowance.unlimited and allowance.fair_use is not FairUse.NONE
-    }
-
-
-def _rows(
-    shape: str, buckets: Sequence[Bucket], *, thresholds: Mapping[str, int], at_ms: int
-) -> list[tuple[object, ...]]:
+def _rows(shape: str, buckets: Sequence[Bucket], *, at_ms: int) -> list[tuple[object, ...]]:
     twins: dict[tuple[str, int], int] = {}
     rows: list[tuple[object, ...]] = []
     for bucket in buckets:
@@ -110,7 +96,7 @@ def _rows(
         twin = twins[same] = twins.get(same, -1) + 1
         if bucket.remaining > 0 and bucket.valid_from_ms <= at_ms < bucket.valid_until_ms:
             scope = SCOPES.index(CounterScope(bucket.scope))
-            amount = thresholds.get(bucket.allowance, min(bucket.remaining, NO_LIMIT))
+            amount = min(bucket.remaining, NO_LIMIT)
             rows.append((shape, bucket.allowance, scope, amount, bucket.valid_from_ms, bucket.valid_until_ms, twin))
     return rows
 

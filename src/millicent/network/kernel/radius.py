@@ -18,6 +18,7 @@ COLUMNS = 25
 
 _HEADER = 20
 _GIGAWORD = 2**32
+_MOST_GIGAWORDS = 2**26  # beyond any session; both ways together stay a quantity that may be charged
 
 
 @inlined
@@ -120,6 +121,6 @@ def walk_radius(
                 found[row, PROXY_STATE] = at
             at += whole
         if found[row, INPUT_OCTETS] != ABSENT and found[row, INPUT_HIGH] != ABSENT:
-            found[row, INPUT_OCTETS] += found[row, INPUT_HIGH] * _GIGAWORD
+            found[row, INPUT_OCTETS] += min(found[row, INPUT_HIGH], _MOST_GIGAWORDS) * _GIGAWORD
         if found[row, OUTPUT_OCTETS] != ABSENT and found[row, OUTPUT_HIGH] != ABSENT:
-            found[row, OUTPUT_OCTETS] += found[row, OUTPUT_HIGH] * _GIGAWORD
+            found[row, OUTPUT_OCTETS] += min(found[row, OUTPUT_HIGH], _MOST_GIGAWORDS) * _GIGAWORD

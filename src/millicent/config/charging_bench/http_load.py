@@ -16,6 +16,7 @@ import uvloop
 from millicent.config.charging_bench.world import FIRST_MSISDN
 
 NS = 1_000_000_000
+START_RATE = 1_000  # unmeasured: nobody is to be too busy yet
 _PATIENCE_SECONDS = 20
 
 
@@ -27,7 +28,7 @@ class HttpLoad:
     seconds: int
     run: str
     sessions: int = 5_000
-    connections: int = 64
+    connections: int = 256
     address: str = "127.0.0.1"
 
 
@@ -107,7 +108,7 @@ class _Run:
     async def send(self) -> HttpFigures:
         load = self.load
         starts = [self._start(session) for session in range(load.sessions)]
-        await self._phase(starts, rate=4 * load.rate)
+        await self._phase(starts, rate=START_RATE)
         count = load.rate * load.seconds
         updates = [self._update(at % load.sessions, at // load.sessions + 1) for at in range(count)]
         due, answered = await self._phase(updates, rate=load.rate)

@@ -221,6 +221,9 @@ class KnownFacts:
     def groups(self, payer_ids: Sequence[int], *, at_ms: int, known_until_ms: int) -> Sequence[AccountGroupFacts]:
         return [self._group(payer) for payer in self.payers(at_ms=at_ms) if payer.billing_account_id in payer_ids]
 
+    def terms(self, account_ids: Sequence[int], *, at_ms: int, known_until_ms: int) -> Sequence[BillingAccountFacts]:
+        return [each for each in self.accounts if each.billing_account_id in account_ids]
+
     def _group(self, payer: BillingAccountFacts) -> AccountGroupFacts:
         members = sorted(
             (each for each in self.accounts if each.payer_id == payer.billing_account_id),

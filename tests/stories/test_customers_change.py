@@ -1,14 +1,29 @@
 """What changes around a subscription: the bill day, who pays, and prices that turn otherwise than the bills."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import pytest
-from tests.billing.builders import EUR, a_call, a_fee, a_moment, a_subscription, an_account, an_offering, at, facts
+from tests.billing.builders import (
+    CENT,
+    EUR,
+    KnownFacts,
+    a_call,
+    a_fee,
+    a_moment,
+    a_subscription,
+    a_tariff,
+    a_tax,
+    an_account,
+    an_offering,
+    at,
+    facts,
+)
 
 from millicent.billing.rules.comparison import OutlierReason
 from millicent.billing.services.rehearse_bill_run import rehearse_bill_run
 from millicent.catalog.types import Period, PeriodUnit
-from millicent.customers.types import BillCycle
+from millicent.customers.types import BillCycle, BillingAccountFacts
 from millicent.kit.tenancy import tenant_scope
 
 WEEKLY = Period(count=1, unit=PeriodUnit.WEEK)
@@ -79,6 +94,76 @@ def test_weekly_prices_on_a_monthly_bill_are_charged_week_by_week(open_office):
 
     weeks = [3 * 7_00 + 7_00, 4 * 7_00]
     assert [total[2] for total in office.totals()] == weeks
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangingFacts(KnownFacts):
+    """Accounts whose terms change on 1 October."""
+
+    later: tuple[BillingAccountFacts, ...]
+
+    def payers(self, *, at_ms):
+        return KnownFacts.payers(self._at(at_ms), at_ms=at_ms)
+
+    def groups(self, payer_ids, *, at_ms, known_until_ms):
+        return KnownFacts.groups(self._at(at_ms), payer_ids, at_ms=at_ms, known_until_ms=known_until_ms)
+
+    def terms(self, account_ids, *, at_ms, known_until_ms):
+        return KnownFacts.terms(self._at(at_ms), account_ids, at_ms=at_ms, known_until_ms=known_until_ms)
+
+    def _at(self, at_ms):
+        return replace(self, accounts=self.later) if at_ms >= at(2026, 10, 1) else self
+
+
+def changing(known, *later):
+    return ChangingFacts(
+        catalogues=known.catalogues,
+        accounts=known.accounts,
+        subscriptions=known.subscriptions,
+        calls=known.calls,
+        later=later,
+    )
+
+
+def test_a_late_call_has_the_price_of_the_segment_of_its_cycle(open_office):
+    """Ten cents a minute, thirty for businesses; the customer becomes a business on 1 October."""
+    (rule,) = a_tariff(nanos_per_minute=10 * CENT).rules
+    (dear,) = a_tariff(nanos_per_minute=30 * CENT).rules
+    dear = replace(dear, code="business", match=replace(dear.match, segments=("business",)))
+    calls = (a_call(at(2026, 9, 10, 12), seconds=60),)
+    tariff = replace(a_tariff(), rules=(dear, rule))
+    known = facts(an_offering("plan", tariff="voice"), tariffs=(tariff,), calls=calls)
+    office = open_office(changing(known, an_account(segment="business")))
+    office.release_month(10)
+    assert office.lines() == [("usage", "Calls, Spain", 10)]
+
+    office.facts = office.facts.with_calls(
+        a_call(at(2026, 9, 20, 12), seconds=60, received_at_ms=at(2026, 10, 15)), a_call(at(2026, 10, 5), seconds=60)
+    )
+    office.release_month(11)
+
+    assert office.lines() == [("usage", "Calls, Spain", 30), ("adjustment", "Correction: Calls, Spain", 10)]
+
+
+def test_a_late_call_is_taxed_where_the_customer_lived_in_its_cycle(open_office):
+    """The customer moves to the Canaries, where there is no VAT, on 1 October."""
+    vat = a_tax("vat", Fraction(21, 100), jurisdiction="ES", except_jurisdictions=("ES-CN",))
+    known = facts(
+        an_offering("plan", tariff="voice"),
+        taxes=(vat,),
+        calls=(a_call(at(2026, 9, 10, 12), seconds=6000),),
+    )
+    office = open_office(changing(known, an_account(jurisdiction="ES-CN")))
+    office.release_month(10)
+    assert office.taxes() == [("vat", 6_00, 1_26, "")]
+
+    office.facts = office.facts.with_calls(
+        a_call(at(2026, 9, 20, 12), seconds=3000, received_at_ms=at(2026, 10, 15)), a_call(at(2026, 10, 5), seconds=60)
+    )
+    office.release_month(11)
+
+    assert office.taxes() == [("vat", 3_00, 63, "")]
+    assert office.totals()[-1][2:] == (3_06, 63, 3_69)
 
 
 def a_talkative_customer(*calls):

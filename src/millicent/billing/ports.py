@@ -24,6 +24,10 @@ class BillingFacts(Protocol):
         """What these payers pay for, with the subscriptions' histories as they were known."""
         ...
 
+    def terms(self, account_ids: Sequence[int], *, at_ms: int, known_until_ms: int) -> Sequence[BillingAccountFacts]:
+        """These accounts with the terms in force at an instant; one that was not open then is left out."""
+        ...
+
     def usage(
         self,
         account_ids: Sequence[int],

@@ -8,7 +8,7 @@ import polars as pl
 
 from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
 from millicent.catalog.selectors import catalogue_of, releases
-from millicent.customers.selectors import payer_groups
+from millicent.customers.selectors import billing_accounts, payer_groups
 from millicent.customers.types import BillingAccountFacts
 from millicent.kit.lake import Lake
 from millicent.mediation.selectors import usage_of
@@ -35,7 +35,7 @@ class StoredFacts:
         return [group.payer for group in payer_groups(at_ms=at_ms)]
 
     def groups(self, payer_ids: Sequence[int], *, at_ms: int, known_until_ms: int) -> Sequence[AccountGroupFacts]:
-        groups = payer_groups(payer_ids=payer_ids, at_ms=at_ms)
+        groups = payer_groups(payer_ids=payer_ids, at_ms=at_ms, known_at_ms=known_until_ms - 1)
         account_ids = [account.billing_account_id for group in groups for account in group.accounts]
         by_account: dict[int, list[SubscriptionFacts]] = defaultdict(list)
         for subscription in subscriptions_of(account_ids, known_at_ms=known_until_ms - 1):
@@ -50,6 +50,9 @@ class StoredFacts:
             )
             for group in groups
         ]
+
+    def terms(self, account_ids: Sequence[int], *, at_ms: int, known_until_ms: int) -> Sequence[BillingAccountFacts]:
+        return billing_accounts(ids=account_ids, at_ms=at_ms, known_at_ms=known_until_ms - 1)
 
     def usage(
         self,

@@ -30,9 +30,9 @@ class Bucket(NamedTuple):
     rolled: int = 0  # how many times it was carried over
 
 
-def pool_of(held: HeldSubscription, *, payer_id: int) -> str:
+def pool_of(held: HeldSubscription) -> str:
     """Pools are shared within one payer's accounts: the same name elsewhere is another pool."""
-    return f"{payer_id}/{held.facts.pool}" if held.facts.pool else ""
+    return f"{held.account.payer_id}/{held.facts.pool}" if held.facts.pool else ""
 
 
 def granted(context: BillContext, *, cycle: CycleSpan) -> Iterator[Bucket]:
@@ -55,7 +55,7 @@ def _bucket(
     closes_ms = OPEN_END_MS if allowance.one_time else min(run.until_ms, cycle.until_ms)
     if allowance.validity_days is not None:
         closes_ms = opens_ms + allowance.validity_days * MS_PER_DAY
-    owner_id, pool = _owner(allowance.scope, held=held, payer_id=context.group.payer.billing_account_id)
+    owner_id, pool = _owner(allowance.scope, held=held)
     return Bucket(
         allowance=code,
         scope=allowance.scope.value,
@@ -69,12 +69,12 @@ def _bucket(
     )
 
 
-def _owner(scope: CounterScope, *, held: HeldSubscription, payer_id: int) -> tuple[int, str]:
+def _owner(scope: CounterScope, *, held: HeldSubscription) -> tuple[int, str]:
     """A pool allowance of a subscription outside any pool serves that subscription's account."""
     if scope is CounterScope.SUBSCRIPTION:
         return held.facts.subscription_id, ""
     if scope is CounterScope.POOL:
-        return -1, pool_of(held, payer_id=payer_id) or f"{payer_id}/alone:{held.facts.subscription_id}"
+        return -1, pool_of(held) or f"{held.account.payer_id}/alone:{held.facts.subscription_id}"
     return held.account.billing_account_id, ""
 
 

@@ -136,9 +136,8 @@ def _bill(charges: Sequence[Charge], *, currency: str, context: BillContext, iss
     taxation = tax_lines(
         ordered,
         tax_points_ms=[_tax_point(charge, cycle=cycle) for charge in ordered],
-        accounts=group.accounts,
+        group_at=lambda tax_point_ms: context.group_then(tax_point_ms + 1),
         rules=TaxRules(taxes=catalogue.taxes, home_country=catalogue.operator.country),
-        payer=group.payer,
         currency=currency,
     )
     bill = ComputedBill(

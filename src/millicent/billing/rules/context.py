@@ -1,6 +1,7 @@
 """What every part of the bill computation is told about one payer and one bill."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from millicent.billing.rules.charges import ChargeKey
 from millicent.billing.rules.cycles import CycleSpan, cycle_containing, cycle_from
@@ -26,7 +27,8 @@ class BillContext:
     """One payer, the cycle being billed, and how far back facts have changed since they were billed.
 
     `cycle` ends with the bill; `upcoming` is what is charged in advance. `replay_from_ms` is the start of the oldest
-    service cycle that is computed again; `spans` are the service cycles as earlier bills cut them.
+    service cycle that is computed again; `spans` are the service cycles as earlier bills cut them. `terms` are the
+    accounts as they were in cycles that are computed again, by the end of the cycle.
     """
 
     group: AccountGroupFacts
@@ -36,6 +38,7 @@ class BillContext:
     upcoming: CycleSpan
     replay_from_ms: int
     spans: tuple[CycleSpan, ...]
+    terms: Mapping[int, tuple[BillingAccountFacts, ...]] = field(default_factory=dict)
 
     @property
     def zone(self) -> str:
@@ -52,6 +55,23 @@ class BillContext:
                 return span
         payer = self.group.payer
         return cycle_containing(cycle=payer.cycle, zone=payer.zone, instant_ms=instant_ms)
+
+    def during(self, cycle: CycleSpan) -> "BillContext":
+        """The same with the terms of a cycle that is computed again: a later change of terms does not reprice it."""
+        if cycle.until_ms not in self.terms:
+            return self
+        group = self.group_then(cycle.until_ms)
+        accounts = {account.billing_account_id: account for account in group.accounts}
+        held = tuple(replace(each, account=accounts[each.account.billing_account_id]) for each in self.subscriptions)
+        return replace(self, group=group, subscriptions=held)
+
+    def group_then(self, until_ms: int) -> AccountGroupFacts:
+        """The group with its accounts as they were in the cycle that ended then; as they are when it is no replay."""
+        if until_ms not in self.terms:
+            return self.group
+        then = {account.billing_account_id: account for account in self.terms[until_ms]}
+        accounts = tuple(then.get(each.billing_account_id, each) for each in self.group.accounts)
+        return replace(self.group, payer=accounts[0], accounts=accounts)
 
     def full_cycle(self, span: CycleSpan) -> CycleSpan:
         """The cycle that a service cycle is a part of: longer than itself only where a new bill day cut it short."""

@@ -60,7 +60,7 @@ def _holdings(
         (
             held.facts.subscription_id,
             held.account.billing_account_id,
-            pool_of(held, payer_id=context.group.payer.billing_account_id),
+            pool_of(held),
             from_ms,
             until_ms,
             view.offering(run.offering, currency=held.account.currency).tariff,

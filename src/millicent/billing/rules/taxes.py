@@ -3,13 +3,14 @@
 The parts always add up to the whole: an inclusive price is its net and its taxes, to the last minor unit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from millicent.billing.rules.charges import Charge
 from millicent.billing.rules.tax_amounts import Levy, Taxation, levy_all
+from millicent.billing.types import AccountGroupFacts
 from millicent.catalog.types import Tax
 from millicent.customers.types import BillingAccountFacts
 from millicent.kit.errors import Refusal
@@ -28,6 +29,7 @@ class TaxedKind(NamedTuple):
     """What decides which taxes a charge bears: whose it is, what for, at which tax point."""
 
     account: BillingAccountFacts
+    payer: BillingAccountFacts
     tax_category: str
     tax_point_ms: int
 
@@ -44,38 +46,40 @@ def tax_lines(
     charges: Sequence[Charge],
     *,
     tax_points_ms: Sequence[int],
-    accounts: Sequence[BillingAccountFacts],
+    group_at: Callable[[int], AccountGroupFacts],
     rules: TaxRules,
-    payer: BillingAccountFacts,
     currency: str,
 ) -> Taxation:
     """Tax every charge of one bill. Inclusive taxes are taken out of the prices, exclusive ones come on top.
 
-    A charge of an account that is not in `accounts` any more is taxed as the payer's own.
+    `group_at` says whom a tax point sees. A charge of an account that is not in that group is taxed as the payer's own.
     """
     alike: dict[tuple[int, str, int], list[int]] = {}
     for place, (charge, tax_point_ms) in enumerate(zip(charges, tax_points_ms, strict=True)):
         key = charge.key
         alike.setdefault((key.billing_account_id, key.tax_category, tax_point_ms), []).append(place)
-    account_of = {account.billing_account_id: account for account in accounts}
+    groups = {tax_point_ms: group_at(tax_point_ms) for _, _, tax_point_ms in alike}
+    account_of = {
+        (account.billing_account_id, tax_point_ms): account
+        for tax_point_ms, group in groups.items()
+        for account in group.accounts
+    }
     kinds = [
-        (TaxedKind(account_of.get(account_id, payer), tax_category, tax_point_ms), places)
-        for (account_id, tax_category, tax_point_ms), places in alike.items()
+        (TaxedKind(account_of.get((account_id, at_ms), groups[at_ms].payer), groups[at_ms].payer, category, at_ms), on)
+        for (account_id, category, at_ms), on in alike.items()
     ]
-    levies = _levies(kinds, rules=rules, payer=payer, currency=currency)
+    levies = _levies(kinds, rules=rules, currency=currency)
     return levy_all(charges, levies=levies, currency=currency)
 
 
 # ---------------------------------------------------------------- which taxes apply
 
 
-def _levies(
-    kinds: Sequence[tuple[TaxedKind, Sequence[int]]], *, rules: TaxRules, payer: BillingAccountFacts, currency: str
-) -> list[Levy]:
+def _levies(kinds: Sequence[tuple[TaxedKind, Sequence[int]]], *, rules: TaxRules, currency: str) -> list[Levy]:
     """Taxes in the order they are computed, each with the lines it is on; one levy for each tax and note."""
     found: dict[tuple[str, str], list[int]] = {}
     for kind, places in kinds:
-        for levy in _on_kind(kind, rules=rules, payer=payer, currency=currency):
+        for levy in _on_kind(kind, rules=rules, currency=currency):
             found.setdefault(levy, []).extend(places)
     order = _in_order(tuple(rules.taxes[code] for code in dict.fromkeys(code for code, _ in found)))
     return [
@@ -86,11 +90,11 @@ def _levies(
     ]
 
 
-def _on_kind(kind: TaxedKind, *, rules: TaxRules, payer: BillingAccountFacts, currency: str) -> list[tuple[str, str]]:
+def _on_kind(kind: TaxedKind, *, rules: TaxRules, currency: str) -> list[tuple[str, str]]:
     """Codes of the taxes on charges of a kind, each with the note under which it is not charged; "" when it is."""
-    jurisdiction = jurisdiction_of(kind.account, payer=payer, home_country=rules.home_country)
+    jurisdiction = jurisdiction_of(kind.account, payer=kind.payer, home_country=rules.home_country)
     return [
-        (tax.code, _why_not(tax, kind=kind, payer=payer, home_country=rules.home_country))
+        (tax.code, _why_not(tax, kind=kind, home_country=rules.home_country))
         for tax in rules.taxes.values()
         if applies(tax, kind=kind, jurisdiction=jurisdiction, currency=currency)
     ]
@@ -119,8 +123,9 @@ def _lies_in(place: str, jurisdiction: str) -> bool:
     return place == jurisdiction or place.startswith((f"{jurisdiction}-", f"{jurisdiction}/"))
 
 
-def _why_not(tax: Tax, *, kind: TaxedKind, payer: BillingAccountFacts, home_country: str) -> str:
+def _why_not(tax: Tax, *, kind: TaxedKind, home_country: str) -> str:
     """The note under which a tax that applies is not charged: reverse charge, or the certificate that lifts it."""
+    payer = kind.payer
     if tax.reverse_charge and payer.is_business and payer.tax_number and payer.country not in ("", home_country):
         return REVERSE_CHARGE
     if tax.exemption_kinds:

@@ -1,7 +1,7 @@
 """Compute the bills of some payers. Reads facts and history, writes nothing: a rehearsal and a release share it all."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import polars as pl
@@ -26,13 +26,13 @@ from millicent.billing.rules.pricing import (
 )
 from millicent.billing.rules.replay import changed_from, replayed_cycles
 from millicent.billing.runs import BatchOrder, ClosedCycle, ComputedBatch, DuePayer, Parked, PayerResult, Unpriced
+from millicent.billing.services.find_late_usage import find_late_usage
 from millicent.billing.services.price_retail import Pricing
 from millicent.billing.types import AccountGroupFacts
-from millicent.kit.clock import MS_PER_DAY
+from millicent.customers.types import BillingAccountFacts
 from millicent.kit.errors import MillicentError, Outage
 
 _Sum = TypeVar("_Sum", PricedSum, UnpricedSum)
-LATE_USAGE_DAYS = 400  # how far back usage that arrives late is still looked for
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +116,7 @@ def _works(
     """Every payer with its context and what earlier bills left; a payer without facts is parked at once."""
     payer_ids = [due.payer_id for due in order.due]
     billed = history.billed_spans(payer_ids)
-    late = _late_usage(order, groups=groups, billed=billed, facts=facts)
+    late = find_late_usage(order, groups=groups, billed=billed, facts=facts)
     unpriced = history.unpriced_before(payer_ids)
     works, parked = [], []
     for due in order.due:
@@ -129,6 +129,7 @@ def _works(
         work = _work(due, group=group, billed=billed.get(due.payer_id, []), late=late, pricing=pricing)
         work.unpriced_before = unpriced.get(due.payer_id, work.unpriced_before)
         works.append(work)
+    _bring_terms(works, facts=facts, known_until_ms=order.known_until_ms)
     _bring_history(works)
     return works, parked
 
@@ -159,33 +160,23 @@ def _work(
     return _Work(due=due, context=context, cycles=cycles, known_before_ms=billed[-1].known_until_ms if billed else 0)
 
 
-def _late_usage(
-    order: BatchOrder,
-    *,
-    groups: dict[int, AccountGroupFacts],
-    billed: dict[int, list[history.BilledSpan]],
-    facts: BillingFacts,
-) -> dict[int, int]:
-    """For each payer the earliest usage of a billed cycle that arrived after that cycle's bill."""
-    known = {payer_id: spans[-1].known_until_ms for payer_id, spans in billed.items() if payer_id in groups}
-    payer_of = {account.billing_account_id: payer_id for payer_id in known for account in groups[payer_id].accounts}
-    if not known:
-        return {}
-    starts = {due.payer_id: due.cycle.from_ms for due in order.due}
-    latest_ms = max(starts.values())
-    rows = facts.usage(
-        sorted(payer_of),
-        from_ms=min(starts.values()) - LATE_USAGE_DAYS * MS_PER_DAY,
-        until_ms=latest_ms,
-        received_from_ms=min(known.values()),
-        received_until_ms=order.known_until_ms,
-    ).select("billing_account_id", "occurred_at_ms", "received_at_ms")
-    earliest: dict[int, int] = {}
-    for account_id, occurred_ms, received_ms in rows.iter_rows():
-        payer_id = payer_of[account_id]
-        if received_ms >= known[payer_id] and occurred_ms < starts[payer_id]:
-            earliest[payer_id] = min(occurred_ms, earliest.get(payer_id, occurred_ms))
-    return earliest
+def _bring_terms(works: Sequence[_Work], *, facts: BillingFacts, known_until_ms: int) -> None:
+    """Each cycle that is computed again has the terms that were in force when it ended."""
+    by_end: dict[int, list[_Work]] = {}
+    for work in works:
+        for cycle in work.cycles[:-1]:
+            by_end.setdefault(cycle.until_ms, []).append(work)
+    terms: dict[int, dict[int, tuple[BillingAccountFacts, ...]]] = {}
+    for until_ms, replaying in by_end.items():
+        ids = [account_id for work in replaying for account_id in work.account_ids]
+        then = facts.terms(ids, at_ms=until_ms - 1, known_until_ms=known_until_ms)
+        found = {account.billing_account_id: account for account in then}
+        for work in replaying:
+            own = tuple(found[account_id] for account_id in work.account_ids if account_id in found)
+            terms.setdefault(work.due.payer_id, {})[until_ms] = own
+    for work in works:
+        if work.due.payer_id in terms:
+            work.context = replace(work.context, terms=terms[work.due.payer_id])
 
 
 def _bring_history(works: Sequence[_Work]) -> None:
@@ -304,21 +295,26 @@ def _count_in(now: Sequence[tuple[_Work, CycleSpan]], *, rows: pl.DataFrame) -> 
 def _price_together(
     now: Sequence[tuple[_Work, CycleSpan]], *, rows: pl.DataFrame, pricing: Pricing, texts: UsageTexts
 ) -> None:
-    opened = [[*work.carried, *granted(work.context, cycle=cycle)] for work, cycle in now]
+    contexts = [work.context.during(cycle) for work, cycle in now]
+    opened = [
+        [*work.carried, *granted(context, cycle=cycle)] for (work, cycle), context in zip(now, contexts, strict=True)
+    ]
     together = [bucket for buckets in opened for bucket in buckets]
     priced = pricing.price(
-        rows, holdings=holding_layers([(work.context, cycle) for work, cycle in now]), grants=grant_frame(together)
+        rows,
+        holdings=holding_layers([(context, cycle) for (_, cycle), context in zip(now, contexts, strict=True)]),
+        grants=grant_frame(together),
     )
     closing = closing_buckets(together, grants=priced.grants)
     sums = sum_usage(priced.rated)
     priced_rows = _by_account(sums.priced)
     unpriced_rows = _by_account(sums.unpriced)
     start = 0
-    for (work, cycle), buckets in zip(now, opened, strict=True):
+    for (work, cycle), context, buckets in zip(now, contexts, opened, strict=True):
         closed = closing[start : start + len(buckets)]
         start += len(buckets)
         own = [row for account_id in work.account_ids for row in priced_rows.get(account_id, ())]
-        work.usage.update(usage_charges(own, context=work.context, cycle=cycle, texts=texts))
+        work.usage.update(usage_charges(own, context=context, cycle=cycle, texts=texts))
         work.closed.append(ClosedCycle(cycle=cycle, opened=tuple(buckets), closed=tuple(closed)))
         work.carried = carried_over(work.context, closing=closed, ended=cycle)
         _note_unpriced(

@@ -92,7 +92,9 @@ class Accounting:
 
     async def _submit(self, reports: Sequence[Report], verbs: Sequence[tuple[Verb, ...]], *, now_ms: int) -> list[Told]:
         traffic = await self.traffic()
-        peers = [await self._peer(report.peer) for report in reports]
+        for peer in {report.peer for report in reports} - self._peers.keys():
+            await self._peer(peer)
+        peers = [self._peers[report.peer] for report in reports]
         rows, texts, telling = write_commands(reports, verbs, peers=peers, traffic=traffic, now_ms=now_ms)
         self._begin_late(rows)
         answers = await self._port.submit(rows, texts)

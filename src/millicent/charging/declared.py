@@ -75,6 +75,7 @@ class DeclaredCharging:
 
     version: int = 0  # 0: nothing was declared
     services: Sequence[ServiceRule] | None = None
+    online_services: frozenset[str] = frozenset()  # whose billable usage is what was charged live, not files
     policies: Mapping[str, QuotaPolicy] = field(default_factory=dict)
     thresholds: ThresholdRules = field(default_factory=ThresholdRules)
     top_ups: TopUpRules = field(default_factory=TopUpRules)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from millicent.charging.client import SyncChargingClient, socket_path
 from millicent.charging.notifiers import notifier_of
+from millicent.charging.services.bill_online_usage import bill_online_usage
 from millicent.charging.services.carry_over import carry_over
 from millicent.charging.services.deliver_notifications import deliver_notifications, warn_of_expiry
 from millicent.charging.services.export_charges import export_charges
@@ -16,6 +17,7 @@ from millicent.charging.services.provision_shard import provision_shard
 from millicent.charging.services.settle_orders import settle_orders
 from millicent.config.settings import settings
 from millicent.config.setup import tenant_lake
+from millicent.config.watching import mediation_stores
 from millicent.config.works import Declared
 
 _HERE = "millicent.config.charging_works"
@@ -28,6 +30,7 @@ CHARGING_WORKS: dict[str, Declared] = {
     "deliver notifications": Declared(function=f"{_HERE}:deliver_waiting_notifications", every_seconds=2),
     "post prepaid usage": Declared(function=f"{_HERE}:post_days_that_are_over", every_seconds=300),
     "export charges": Declared(function=f"{_HERE}:export_all_charges", every_seconds=30),
+    "bill online usage": Declared(function=f"{_HERE}:bill_all_online_usage", every_seconds=30),
 }
 
 
@@ -79,3 +82,7 @@ def export_all_charges(*, tenant_id: UUID, now: datetime) -> int:
     while step := export_charges(tenant_id=tenant_id, lake=lake):
         count += step
     return count
+
+
+def bill_all_online_usage(*, tenant_id: UUID, now: datetime) -> int:
+    return bill_online_usage(tenant_id=tenant_id, stores=mediation_stores(tenant_id), now=now)

@@ -112,3 +112,9 @@ def billing_accounts_of(subscription_ids: Iterable[int]) -> list[int]:
         "SELECT DISTINCT billing_account_id FROM subscriptions_subscription WHERE id IN (SELECT unnest(%s::bigint[]))"
     )
     return [row[0] for row in read_rows(query, [list(subscription_ids)])]
+
+
+def account_by_subscription(subscription_ids: Iterable[int]) -> dict[int, int]:
+    """The billing account of each of these subscriptions."""
+    query = "SELECT id, billing_account_id FROM subscriptions_subscription WHERE id IN (SELECT unnest(%s::bigint[]))"
+    return dict(read_rows(query, [list(subscription_ids)]))

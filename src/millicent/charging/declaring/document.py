@@ -28,6 +28,7 @@ _KINDS = {
     Unit.SERVICE_UNITS: UnitKind.COUNT,
 }
 _FINAL = {each.name.lower(): each for each in FinalAction if each is not FinalAction.NONE}
+_USAGE_FROM = {"online": True, "files": False}
 _DIRECTIONS = {each: each for each in ("originating", "terminating", "forwarded")}
 
 
@@ -40,6 +41,7 @@ def read_charging(
     declared = DeclaredCharging(
         version=version,
         services=services or None,
+        online_services=_online_services(whole.part("usage_from"), specifications=specifications),
         policies={
             code: _policy(part, specification=_specification(code, part, specifications=specifications))
             for code, part in whole.by_code("policies").items()
@@ -54,6 +56,17 @@ def read_charging(
     )
     whole.done()
     return declared
+
+
+def _online_services(part: Part, *, specifications: Specifications) -> frozenset[str]:
+    """Services whose usage comes from charging itself; all others' comes in files."""
+    for service in part.values:
+        if service not in specifications:
+            known = ", ".join(specifications) or "none: release a catalogue first"
+            raise BadInput(f"the catalogue has no service {service!r}", where=part.at(service), cure=f"It has {known}.")
+    found = frozenset(each for each in part.values if part.choice(each, _USAGE_FROM, default=False))
+    part.done()
+    return found
 
 
 def _rules(part: Part, *, specifications: Specifications) -> list[ServiceRule]:

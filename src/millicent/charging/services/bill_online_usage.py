@@ -1,0 +1,96 @@
+"""What was charged live becomes billable usage, for services of which charging.yaml says so: `usage_from: {x: online}`.
+
+Accounts that pay in advance have paid: their usage is left out. Charges are read from the lake's `charged`, and how far
+is kept in the transaction that keeps the usage.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+import polars as pl
+from django.db import connection
+
+from millicent.charging.journal.read import register_reader
+from millicent.charging.live_charges import payments_of
+from millicent.charging.people import Payment
+from millicent.charging.services.declare_services import declared_charging
+from millicent.charging.services.export_charges import CHARGED_TABLE
+from millicent.kit.tenancy import tenant_scope
+from millicent.mediation.services.accept_charged_usage import CHARGED_USAGE_SCHEMA, accept_charged_usage
+from millicent.mediation.stores import MediationStores
+from millicent.subscriptions.live import account_by_subscription
+
+READER = "usage"
+_BITS = 2**63 - 1  # halves of a key in the lake of usage have no top bit
+
+
+def bill_online_usage(*, tenant_id: UUID, stores: MediationStores, now: datetime, shard: int = 0) -> int:
+    """Take what reached the lake since the last time; returns how many usages. Opens its own tenant scopes.
+
+    A service counts as `online` from the batch of the journal on at which this was called first with it: what was
+    passed over before stays with the files. Without such a service nothing is read.
+    """
+    with tenant_scope(tenant_id):
+        services = declared_charging().online_services
+    if not services:
+        return 0
+
+    def take() -> pl.DataFrame:
+        position = _locked_position(shard)
+        reached = stores.lake.committed_sequence(CHARGED_TABLE, writer=f"charging-{shard}") or 0
+        if reached <= position:
+            return pl.DataFrame(schema=CHARGED_USAGE_SCHEMA)
+        _move(shard, reached)
+        charged = stores.lake.scan(CHARGED_TABLE)
+        assert charged is not None, "a table that was written to is there"
+        inside = (pl.col("shard") == shard) & (pl.col("sequence") > position) & (pl.col("sequence") <= reached)
+        return usage_of_charges(charged.filter(inside & pl.col("service").is_in(sorted(services))).collect(), now=now)
+
+    report = accept_charged_usage(
+        take, tenant_id=tenant_id, stores=stores, name=f"charged live, {now.isoformat(timespec='seconds')}", now=now
+    )
+    return 0 if report is None else report.usages
+
+
+def usage_of_charges(charged: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
+    """Charges of those who pay by bill, as usage. In a tenant's scope."""
+    payers = charged["billing_account_id"].unique().to_list()
+    by_bill = [payer for payer, how in payments_of(payers, now=now).items() if how is not Payment.PREPAID]
+    chosen = charged.filter(pl.col("billing_account_id").is_in(by_bill))
+    accounts = account_by_subscription(chosen["subscription_id"].unique().to_list())
+    octets = pl.col("unit").is_in(["total_octets", "input_octets", "output_octets"])
+    told = pl.col("uplink_bytes") + pl.col("downlink_bytes")
+    uplink = pl.when(pl.col("unit") == "input_octets").then(pl.max_horizontal("units", "uplink_bytes"))
+    rest = pl.max_horizontal(pl.col("units") - told, pl.lit(0)) * (octets & (pl.col("unit") != "input_octets"))
+    columns = {
+        "event_key_high": pl.col("event_key_high") & _BITS,
+        "event_key_low": pl.col("event_key_low") & _BITS,
+        "answered": pl.lit(value=True),
+        "billing_account_id": pl.col("subscription_id").replace_strict(accounts, return_dtype=pl.Int64),
+        "duration_ms": pl.when(pl.col("unit") == "seconds").then(pl.col("units") * 1000).otherwise(0),
+        "uplink_bytes": uplink.otherwise(pl.col("uplink_bytes")),
+        "downlink_bytes": pl.col("downlink_bytes") + rest,
+        "events": pl.when(pl.col("unit") == "service_units").then("units").otherwise(0),
+    }
+    absent = [name for name in CHARGED_USAGE_SCHEMA if name not in chosen.columns and name not in columns]
+    empty = {name: pl.lit("") if CHARGED_USAGE_SCHEMA[name] == pl.String else pl.lit(0) for name in absent}
+    return chosen.with_columns(**columns, **empty).select(
+        pl.col(name).cast(kind) for name, kind in CHARGED_USAGE_SCHEMA.items()
+    )
+
+
+def _locked_position(shard: int) -> int:
+    with connection.cursor() as cursor:
+        register_reader(cursor, reader=READER, shard=shard)
+        cursor.execute(
+            "SELECT sequence FROM charging_reader WHERE shard = %s AND name = %s FOR UPDATE", [shard, READER]
+        )
+        ((position,),) = cursor.fetchall()
+    return int(position)
+
+
+def _move(shard: int, sequence: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE charging_reader SET sequence = %s WHERE shard = %s AND name = %s", [sequence, shard, READER]
+        )

@@ -36,6 +36,7 @@ _CHAINS = (
     ("session", "session", "key_low", "state"),
     ("identifier", "identifier", "key", None),
     ("stored", "stored", "key_low", "verb"),
+    ("lasting", "lasting", "key_low", "verb"),
     ("deed", "deed", "key_low", "subscriber"),
 )
 

@@ -46,6 +46,10 @@ class Names:
         new, self._new = self._new, []
         return new
 
+    def give_again(self, names: Iterable[tuple[str, int, str]]) -> None:
+        """No batch carried these after all: the next one will."""
+        self._new[:0] = names
+
     def restore(self, names: Iterable[tuple[str, int, str]]) -> None:
         """Know names as the journal has them."""
         for kind, number, text in names:

@@ -9,6 +9,7 @@ from millicent.catalog.types import AllowanceKind, Measure
 from millicent.charging.kernel.layout import (
     COMBINATION_COLUMNS,
     COMBINATION_CURRENCY,
+    COMBINATION_INCOMING,
     COMBINATION_PICK,
     COMBINATION_REASON,
     COMBINATION_SERVICE,
@@ -24,11 +25,11 @@ from millicent.charging.kernel.layout import (
 )
 from millicent.charging.keys import SEPARATOR
 from millicent.charging.names import Names
-from millicent.charging.types import NameKind
+from millicent.charging.types import NOT_SAID, NameKind
 from millicent.charging.types_map import UNIT_OF
 from millicent.kit.kernels import Int32s, Int64s
 from millicent.rating.compile.selection import UsageClass
-from millicent.rating.kernel.arrays import NOTHING
+from millicent.rating.kernel.arrays import CASE_RULE, CASE_ZONE, NOTHING
 from millicent.rating.program import TariffProgram
 from millicent.rating.services.run_kernel import plain
 from millicent.rating.types import Reason
@@ -44,16 +45,18 @@ class LoadedProgram:
     release: int
     program: TariffProgram
     names: Names
-    combination_of: Int32s = field(init=False)  # [epochs, plans, traffics]
+    combination_of: Int32s = field(init=False)  # [epochs, plans, traffics, origins]
     combination: Int32s = field(init=False)  # [room, COMBINATION_COLUMNS]
     boundary_ms: Int64s = field(init=False)
     _count: int = 0
     _arrays: Program | None = None
     _selection: object = None
+    _said: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.boundary_ms = np.array(self.program.boundaries_ms, np.int64)
-        self.combination_of = np.full((len(self.boundary_ms) + 1, _ROOM, _ROOM), UNRESOLVED, np.int32)
+        origins = len(self.program.selector.zones.places) if self.program.asks_origin else 1
+        self.combination_of = np.full((len(self.boundary_ms) + 1, _ROOM, _ROOM, origins), UNRESOLVED, np.int32)
         self.combination = np.zeros((_ROOM, COMBINATION_COLUMNS), np.int32)
 
     def arrays(self) -> Program:
@@ -69,25 +72,50 @@ class LoadedProgram:
             )
         return self._arrays
 
-    def resolve(self, *, plan: int, traffic: int, epoch: int) -> None:
-        """Find out what a traffic is under a plan, and write it into the tables that the loop reads."""
-        row = self._combination(plan=plan, traffic=traffic, epoch=epoch)
+    def rule_and_zone(self, *, case: int, zone_set: int) -> tuple[int, int]:
+        """Names of the rule and of the zone by which a usage was priced, NOT_SAID where there is none.
+
+        Numbers of cases are the program's own; names mean the same for ever.
+        """
+        known = self._said.get((case, zone_set))
+        if known is None:
+            known = self._said[case, zone_set] = self._rule_and_zone(case, zone_set)
+        return known
+
+    def _rule_and_zone(self, case: int, zone_set: int) -> tuple[int, int]:
+        cases = self.program.selector.arrays().case
+        if not 0 <= case < len(cases):
+            return NOT_SAID, NOT_SAID
+        rule, zone = int(cases[case, CASE_RULE]), int(cases[case, CASE_ZONE])
+        if zone_set >= 0:
+            zone = self.program.zone_of(rule=rule, zone_set=zone_set)
+        return (
+            self.names.number_of(NameKind.RULE, self.program.rule_names[rule]) if rule >= 0 else NOT_SAID,
+            self.names.number_of(NameKind.ZONE, self.program.zone_names[zone]) if zone >= 0 else NOT_SAID,
+        )
+
+    def resolve(self, *, plan: int, traffic: int, epoch: int, origin: int) -> None:
+        """Find out what a traffic is under a plan, and write it into the tables that the loop reads.
+
+        `origin` is the place where the calling number lies, 0 where no rule looks at it.
+        """
+        row = self._combination(plan=plan, traffic=traffic, epoch=epoch, origin=origin)
         if self._count == len(self.combination):
             self.combination = np.concatenate([self.combination, np.zeros_like(self.combination)])
         self.combination[self._count] = row
         self._make_room(plan=plan, traffic=traffic)
-        self.combination_of[epoch, plan, traffic] = self._count
+        self.combination_of[epoch, plan, traffic, origin] = self._count
         self._count += 1
 
     def _make_room(self, *, plan: int, traffic: int) -> None:
-        epochs, plans, traffics = self.combination_of.shape
+        epochs, plans, traffics, origins = self.combination_of.shape
         wanted = (_power_of_two(max(plans, plan + 1)), _power_of_two(max(traffics, traffic + 1)))
         if wanted != (plans, traffics):
-            grown = np.full((epochs, *wanted), UNRESOLVED, np.int32)
+            grown = np.full((epochs, *wanted, origins), UNRESOLVED, np.int32)
             grown[:, :plans, :traffics] = self.combination_of
             self.combination_of = grown
 
-    def _combination(self, *, plan: int, traffic: int, epoch: int) -> Int32s:
+    def _combination(self, *, plan: int, traffic: int, epoch: int, origin: int) -> Int32s:
         row = np.full(COMBINATION_COLUMNS, NOTHING, np.int32)
         tariff_code, _, segment = self.names.text_of(NameKind.PLAN, plan).partition(SEPARATOR)
         said = [*self.names.text_of(NameKind.TRAFFIC, traffic).split(SEPARATOR), "", "", "", "", ""]
@@ -95,6 +123,7 @@ class LoadedProgram:
         specification = self.program.specifications.get(service)
         tariff = self.program.tariff_numbers.get(tariff_code)
         row[COMBINATION_REASON] = Reason.PRICED
+        row[COMBINATION_INCOMING] = direction == "terminating"
         if specification is None or tariff is None:
             row[COMBINATION_REASON] = Reason.UNKNOWN_SERVICE if specification is None else Reason.NO_TARIFF
             return row
@@ -104,7 +133,7 @@ class LoadedProgram:
                 service=service,
                 direction=direction or "originating",
                 call_type=call_type,
-                origin_place=0,
+                origin_place=origin,
                 visited_network=visited,
                 segment=segment,
                 attributes=_attributes(attributes, selector.attribute_names),

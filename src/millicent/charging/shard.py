@@ -17,6 +17,7 @@ from millicent.charging.kernel.layout import (
     J_B,
     J_C,
     J_NEED,
+    J_ORIGIN,
     J_PROGRAM,
     NEED_COMBINATION,
     NEED_MEMBERS,
@@ -57,7 +58,7 @@ from millicent.rating.program import TariffProgram
 _SIGNED = {dtype: signed(dtype) for dtype in (COMMAND, CHARGE, NOTICE, MOVEMENT)}
 # rows that one command may add to a table
 _GROWING = {"session": 1, "session_text": 1, "group": 1, "subscriber": 1, "account": 1, "bucket": 1, "identifier": 1,
-            "member": 1, "counter": 4, "stored": 1, "deed": 1}  # fmt: skip
+            "member": 1, "counter": 4, "stored": 1, "lasting": 1, "deed": 1}  # fmt: skip
 _MARGIN = 64
 
 # (effective from, release number, program): as rating.services.Programs
@@ -122,7 +123,7 @@ class Shard:
 
     def ready(self) -> None:
         """Build now what the first batch, or a look-up, would build: the index of everything, the compiled loops."""
-        self.apply(np.zeros(0, COMMAND))
+        self._names.give_again(self.apply(np.zeros(0, COMMAND)).names)
 
     # ---------------------------------------------------------------- batches
 
@@ -151,8 +152,7 @@ class Shard:
         if not self._named:
             self._give_own_names()
         for table, each in _GROWING.items():
-            rows = self._tables["meta"][0]["next_answer"] if table == "stored" else self._tables.count(table)
-            self._tables.make_room(table, int(rows) + each * count + _MARGIN)
+            self._tables.make_room(table, self._tables.count(table) + each * count + _MARGIN)
         self._tables.make_room("pool", self._names.count(NameKind.POOL) + 1)
         self._tables.make_room("policy", self._names.count(NameKind.SERVICE) + 1)
         self._derived.refresh()
@@ -213,10 +213,9 @@ class Shard:
             case need if need == NEED_PROGRAM:
                 self._current = int(job[J_A])
                 job[J_PROGRAM] = self._current
-            case need if need == NEED_COMBINATION:
-                plan, traffic, epoch = int(job[J_A]), int(job[J_B]), int(job[J_C])
-                self._programs[self._current].resolve(plan=plan, traffic=traffic, epoch=epoch)
-                self._tables_for_names()
+            case need if need == NEED_COMBINATION:  # a service named now has its own policy from the next batch on
+                plan, traffic, epoch, origin = (int(job[each]) for each in (J_A, J_B, J_C, J_ORIGIN))
+                self._programs[self._current].resolve(plan=plan, traffic=traffic, epoch=epoch, origin=origin)
             case need if need == NEED_STRIDE:
                 self._derived.widen()
             case need if need == NEED_MEMBERS:
@@ -227,9 +226,6 @@ class Shard:
             case need:
                 raise Defect(f"the shard's loop asked for {need}, which nobody knows")
         return out
-
-    def _tables_for_names(self) -> None:
-        """A name given while a batch goes on has its row at the next batch: until then its service has the default."""
 
     def _moved(self, out: Out) -> Out:
         """Tables grew in the middle of a batch: rows are numbered anew, those touched so far too."""
@@ -253,13 +249,28 @@ class Shard:
             notice=self._lists["notice"].view(_SIGNED[NOTICE]),
         )
 
+    def _charges(self, out: Out) -> Rows:
+        """What was charged, with the names of the rules and zones by which it was priced."""
+        charges = self._lists["charge"][: out.counts[OUT_CHARGES]].copy()
+        if not len(charges):
+            return charges
+        by_release = {loaded.release: loaded for loaded in self._programs}
+        charges["rule"] = charges["zone"] = NOT_SAID
+        for place in np.flatnonzero(charges["case"] >= 0).tolist():
+            loaded = by_release.get(int(charges["release"][place]))
+            if loaded is not None:
+                case, zone_set = int(charges["case"][place]), int(charges["zone_set"][place])
+                charges["rule"][place], charges["zone"][place] = loaded.rule_and_zone(case=case, zone_set=zone_set)
+        return charges
+
     def _batch(self, commands: Rows, texts: bytes, out: Out) -> Batch:
+        charges = self._charges(out)
         return Batch(
             commands=commands,
             texts=texts,
             answers=out.answer,
             movements=self._lists["movement"][: out.counts[OUT_MOVEMENTS]].copy(),
-            charges=self._lists["charge"][: out.counts[OUT_CHARGES]].copy(),
+            charges=charges,
             notices=self._lists["notice"][: out.counts[OUT_NOTICES]].copy(),
             names=self._names.take_new(),
             images=self._tables.images(out.touched[: out.counts[OUT_TOUCHED]]),

@@ -4,15 +4,16 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from millicent.charging.kernel.layout import META_FIELDS, TABLES, Books
+from millicent.charging.kernel.layout import TABLES, Books
 from millicent.charging.types import NO_LIMIT, RowImages, Rows
 from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import NEVER
 
 SMALLEST_ROOM = 64
 # rows that a table never has more of; commands that would need them end with Result.FULL
-BOUNDS: Mapping[str, int] = {"stored": 1 << 20, "deed": 1 << 18}
+BOUNDS: Mapping[str, int] = {"stored": 1 << 20, "lasting": 1 << 20, "deed": 1 << 18}
 BOUND = 1 << 28
+_RINGS = ("next_answer", "next_lasting", "next_deed")
 
 
 class Tables:
@@ -22,14 +23,20 @@ class Tables:
         self._bounds = {**{name: BOUND for name, _, _ in TABLES}, **BOUNDS, **(bounds or {})}
         self._arrays = {name: np.zeros(1 if name == "meta" else SMALLEST_ROOM, dtype) for name, dtype, _ in TABLES}
         self._counts = {name: count for name, _, count in TABLES}
+        self._begin_counts()
         meta = self._arrays["meta"][0]
-        for field in META_FIELDS:
-            meta[field] = 1 if field in self._counts.values() or field in ("next_answer", "next_deed") else 0
         meta["next_deadline_ms"] = meta["next_expiry_ms"] = NEVER
         self._arrays["subscriber"][0]["spend_limit"] = NO_LIMIT
         self.generation = 0  # rises whenever an array was replaced
         self.room = np.zeros(len(TABLES) + 1, np.int64)
         self._lay_out()
+
+    def _begin_counts(self) -> None:
+        """Row 0 of every table is in use, also of one that an older journal does not know."""
+        meta = self._arrays["meta"][0]
+        for field in (*self._counts.values(), *_RINGS):
+            if field:
+                meta[field] = max(1, int(meta[field]))
 
     def __getitem__(self, name: str) -> Rows:
         return self._arrays[name]
@@ -87,3 +94,5 @@ class Tables:
             if len(each.rows):
                 self.make_room(each.table, int(each.rows[-1]) + 1)
                 self._arrays[each.table][each.rows] = each.images
+                if each.table == "meta":
+                    self._begin_counts()

@@ -141,6 +141,8 @@ class NameKind(StrEnum):
     CURRENCY = "currency"
     POOL = "pool"
     COUNTER = "counter"  # "counter\x1fscope" of an accumulated tier: the shard's own
+    RULE = "rule"  # of a tariff, or "deck/<deck code>": by which a charge was priced. The shard's own
+    ZONE = "zone"  # "map/zone" or a deck's own name for a destination. The shard's own
     CAUSE = "cause"  # why a balance was changed, in the operator's words: "voucher", "card", "goodwill"
 
 
@@ -254,6 +256,8 @@ CHARGE = np.dtype(
         ("uncollected_nanos", "i8"),  # of it, what nobody could pay
         ("number_key", "i8"),
         ("number_digits", "i1"),
+        ("rule", "i4"),  # NameKind.RULE; NOT_SAID
+        ("zone", "i4"),  # NameKind.ZONE; NOT_SAID
     ],
     align=True,
 )

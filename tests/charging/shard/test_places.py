@@ -3,10 +3,10 @@
 from tests.charging.shard.builders import DAY, HOUR, World, a_flat_program, result
 from tests.rating.builders import CENT, a_card, a_program, a_rule, a_tariff, an_allowance
 
-from millicent.charging.types import Verb
+from millicent.charging.types import FinalAction, Verb
 from millicent.rating.services import TariffProgram
 
-MANY = 12  # buckets: more than one segment has places for
+MANY = 16  # buckets: more than one segment has places for
 
 
 def in_small_coins(world: World, *, nanos: int) -> None:
@@ -25,12 +25,13 @@ def test_a_slice_that_is_granted_is_held_to_the_last_nano():
     world.open("one")
     world.open("two")
 
-    first = world.units("one", request=1, asked=120)
-    second = world.units("two", request=1, asked=120)
+    first = world.units("one", request=1, asked=160)
+    second = world.units("two", request=1, asked=160)
 
-    assert (first["granted_units"], second["granted_units"]) == (80, 40)
-    assert sum(world.reserved(100 + number) for number in range(MANY)) == 120 * CENT
-    assert world.units("one", request=2, used=80)["uncollected_nanos"] == 0
+    assert (first["granted_units"], second["granted_units"]) == (120, 40)
+    assert (first["final"], second["final"]) == (FinalAction.NONE, FinalAction.TERMINATE)
+    assert sum(world.reserved(100 + number) for number in range(MANY)) == 160 * CENT
+    assert world.units("one", request=2, used=120)["uncollected_nanos"] == 0
     assert world.units("two", request=2, used=40)["uncollected_nanos"] == 0
 
 
@@ -44,7 +45,7 @@ def test_money_that_is_there_is_taken_however_many_buckets_it_lies_in():
     assert (answer["charged_nanos"], answer["uncollected_nanos"], answer["available_nanos"]) == (
         115 * CENT,
         0,
-        5 * CENT,
+        45 * CENT,
     )
     world.check_conservation()
 

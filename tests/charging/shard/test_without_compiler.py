@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 WITHOUT = os.environ.get("NUMBA_DISABLE_JIT") == "1"
-FILES = ("test_slices.py", "test_sessions.py", "test_events.py", "test_whole.py")
+FILES = (
+    "test_slices.py",
+    "test_sessions.py",
+    "test_events.py",
+    "test_whole.py",
+    "test_bounds.py",
+    "test_places.py",
+    "test_origins.py",
+)
 
 
 @pytest.mark.skipif(WITHOUT, reason="this is the run it starts")

@@ -25,6 +25,12 @@ def touch(out: Out, table: int, row: int) -> None:
 
 
 @spliced
+def is_touched(out: Out, table: int, row: int) -> bool:
+    """Whether a row changed in the batch at hand."""
+    return out.stamp[out.base[table] + row] == out.counts[OUT_STAMP]
+
+
+@spliced
 def mixed(number: int) -> int:
     """31 bits of a number, spread: ids that rise one by one fall into different chains."""
     low = (number ^ (number >> 31)) & 0x7FFFFFFF

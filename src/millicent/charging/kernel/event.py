@@ -153,7 +153,10 @@ def start_event(
             return P_REMEMBER
         return refuse(out, job, _INVALID, 0, P_OVER)
     chosen = program_at(index, job[J_INSTANT])
-    if resolve(books, index, out, job, subscriber, chosen, plan, int(command["traffic"]), job[J_INSTANT]) < 0:
+    if resolve(
+        books, index, out, job, program, subscriber, chosen, plan, int(command["traffic"]), job[J_INSTANT],
+        int(command["subscriber_key"]), int(command["number_key"]), int(command["number_digits"]),
+    ) < 0:  # fmt: skip
         return P_AWAY if job[J_NEED] != 0 else P_REMEMBER
     quantity = measured(command["used"], job[J_UNIT])
     if quantity < 0:

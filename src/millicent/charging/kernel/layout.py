@@ -13,9 +13,9 @@ from millicent.charging.types import ANSWER, Rows
 from millicent.kit.kernels import Int32s, Int64s, UInt8s
 from millicent.rating.kernel.arrays import Answers, Calendars, Charges, Prefixes, Prices, Scratch, Selection
 
-DRAWS = 8  # buckets that one segment may draw on
-COUNTERS = 2  # counters that one segment may move
-LONGEST_TEXT = 236  # bytes of a Session-Id
+DRAWS = 12  # buckets that one segment may draw on
+COUNTERS = 4  # counters that one segment may move
+LONGEST_TEXT = 260  # bytes of a Session-Id: a row is whole words
 ANSWER_WORDS = ANSWER.itemsize // 8
 assert ANSWER.itemsize == 8 * ANSWER_WORDS
 
@@ -32,13 +32,16 @@ META_FIELDS = (
     "identifiers",
     "policies",
     "answers",
+    "lasting_answers",
     "deeds",
     "free_bucket",  # first of a list of rows to be used again
     "free_session",
+    "last_free_session",
     "free_group",
     "free_member",
     "free_identifier",
     "next_answer",  # where the rings are written next
+    "next_lasting",
     "next_deed",
     "now_ms",  # the latest instant any command came: it never goes back
     "change",  # how often anything changed that ends a segment
@@ -120,6 +123,7 @@ SESSION = np.dtype(
         ("opened_ms", "i8"),
         ("deadline_ms", "i8"),
         ("money_nanos", "i8"),
+        ("caller_key", "i8"),  # identifier by which it was opened
         ("subscriber", "i4"),
         ("peer", "i4"),
         ("first_group", "i4"),
@@ -199,6 +203,7 @@ POLICY = np.dtype(
     ],
     align=True,
 )
+# answers to requests that may come again
 STORED = np.dtype(
     [
         ("key_high", "i8"),
@@ -248,10 +253,11 @@ TABLES = (
     ("identifier", IDENTIFIER, "identifiers"),
     ("policy", POLICY, "policies"),
     ("stored", STORED, "answers"),
+    ("lasting", STORED, "lasting_answers"),
     ("deed", DEED, "deeds"),
 )
 (T_META, T_SUBSCRIBER, T_ACCOUNT, T_POOL, T_BUCKET, T_SESSION, T_SESSION_TEXT, T_GROUP, T_MEMBER, T_COUNTER,
- T_IDENTIFIER, T_POLICY, T_STORED, T_DEED) = range(len(TABLES))  # fmt: skip
+ T_IDENTIFIER, T_POLICY, T_STORED, T_LASTING, T_DEED) = range(len(TABLES))  # fmt: skip
 
 
 def signed(dtype: "np.dtype[np.void]") -> "np.dtype[np.void]":
@@ -284,6 +290,7 @@ class Books(NamedTuple):
     identifier: Rows
     policy: Rows
     stored: Rows
+    lasting: Rows  # as `stored`, of what changed balances
     deed: Rows
 
 
@@ -302,6 +309,8 @@ class Index(NamedTuple):
     identifier_chain: Int32s
     stored_head: Int32s
     stored_chain: Int32s
+    lasting_head: Int32s
+    lasting_chain: Int32s
     deed_head: Int32s
     deed_chain: Int32s
     stride: Int64s  # [1] slots of each subscriber among the candidates
@@ -312,7 +321,7 @@ class Index(NamedTuple):
     program_from_ms: Int64s  # [programs] rising
     program_release: Int64s  # [programs]
     boundary_ms: Int64s  # of the program at hand: when its rules begin and end
-    combination_of: Int32s  # [epochs, plans, traffics] of the program at hand, UNRESOLVED where never asked for
+    combination_of: Int32s  # [epochs, plans, traffics, origins] of the program at hand; UNRESOLVED: never asked for
     combination: Int32s  # [combinations, COMBINATION_COLUMNS]
     default_policy: Rows  # [units]
     counter_row: Int32s  # [places] row of `counter`, 0 where nobody counted yet
@@ -322,7 +331,7 @@ class Index(NamedTuple):
 
 FACT_SPECIFICITY, FACT_RANK, FACT_MONEY, FACT_PER_MEMBER, FACT_ENDLESS, FACTS = range(6)
 (COMBINATION_CLASS, COMBINATION_PICK, COMBINATION_REASON, COMBINATION_UNIT, COMBINATION_SERVICE, COMBINATION_CURRENCY,
- COMBINATION_COLUMNS) = range(7)  # fmt: skip
+ COMBINATION_INCOMING, COMBINATION_COLUMNS) = range(8)  # fmt: skip
 UNRESOLVED = -2
 
 
@@ -352,7 +361,7 @@ ROOM = 2_048  # rows of movements, charges and notices that one command may need
 (J_PHASE, J_NEED, J_A, J_B, J_C, J_PROGRAM, J_SESSION, J_GROUP, J_SUBSCRIBER, J_ACCOUNT, J_COMBINATION, J_NODE,
  J_QUANTITY, J_USED, J_USED_AFTER, J_INPUT, J_OUTPUT, J_ROLL, J_WANTED, J_MOST, J_LOW, J_HIGH, J_FINAL_SLICE, J_STEP,
  J_CHARGED, J_UNCOLLECTED, J_AVAILABLE, J_COMMAND, J_INSTANT, J_SHARE, J_LEAST, J_LIFTED, J_UNIT,
- J_WARM, J_PLACES) = range(35)  # fmt: skip
+ J_WARM, J_TIGHT, J_ORIGIN, J_PLACES) = range(37)  # fmt: skip
 
 
 class Program(NamedTuple):

@@ -24,6 +24,7 @@ from millicent.charging.kernel.layout import (
     J_USED_AFTER,
     J_WANTED,
     J_WARM,
+    LONGEST_TEXT,
     NEED_NOTHING,
     NEED_ROOM,
     OUT_CHARGES,
@@ -32,6 +33,7 @@ from millicent.charging.kernel.layout import (
     ROOM,
     T_BUCKET,
     T_GROUP,
+    T_LASTING,
     T_META,
     T_SESSION,
     T_STORED,
@@ -73,6 +75,7 @@ from millicent.charging.kernel.units import (
 )
 from millicent.charging.kernel.who import change_who
 from millicent.charging.types import Flag, Result, Rows, Verb
+from millicent.kit.kernels import Int32s
 from millicent.rating.kernel.arrays import NOTHING, State
 from millicent.rating.kernel.price import price_charge
 
@@ -91,6 +94,7 @@ _DEBIT, _REFUND, _CHECK, _ENQUIRE, _RECORD = (
     int(Verb.RECORD),
 )
 _TOP_UP, _CREDIT, _ACCOUNT, _POLICY = int(Verb.TOP_UP), int(Verb.CREDIT), int(Verb.ACCOUNT), int(Verb.POLICY)
+_ROLL = int(Verb.ROLL)
 _DONE, _INVALID, _FULL, _ALREADY = (
     int(Result.DONE),
     int(Result.INVALID),
@@ -107,45 +111,61 @@ _HANDED_OVER = int(Flag.HANDED_OVER)
 
 
 @spliced
-def answered_before(books: Books, index: Index, out: Out, commands: Rows, row: int) -> bool:
-    """Answer from the stored answer when this very request was answered before."""
+def lasts(verb: int) -> bool:
+    """Whether a verb changes balances: its answer is kept where the traffic of sessions cannot push it out."""
+    return _TOP_UP <= verb <= _CREDIT or verb in (_DEBIT, _REFUND, _RECORD, _ROLL)
+
+
+@spliced
+def found_answer(
+    answers: Rows, head: Int32s, links: Int32s, out: Out, commands: Rows, row: int, verb: int
+) -> bool:  # fmt: skip
+    """Answer from the stored answer of a ring, if it has one."""
     command = commands[row]
     high = int(command["key_high"])
     low = int(command["key_low"])
-    at = int(index.stored_head[mixed(low) & (index.stored_head.shape[0] - 1)])
+    at = int(head[mixed(low) & (head.shape[0] - 1)])
     while at != 0:
-        stored = books.stored[at]
+        stored = answers[at]
         if (
             stored["key_low"] == low
             and stored["key_high"] == high
             and stored["request_number"] == command["request_number"]
             and stored["group"] == command["group"]
             and stored["service_id"] == command["service_id"]
-            and stored["verb"] == command["verb"]
+            and stored["verb"] == verb
         ):
             for word in range(ANSWER_WORDS):
                 out.answer_words[row, word] = stored["answer"][word]
             out.answer[row]["stored"] = 1
             return True
-        at = int(index.stored_chain[at])
+        at = int(links[at])
     return False
 
 
+@called
+def answered_for_long(books: Books, index: Index, out: Out, commands: Rows, row: int, verb: int) -> bool:
+    return found_answer(books.lasting, index.lasting_head, index.lasting_chain, out, commands, row, verb)
+
+
 @spliced
-def remember(books: Books, index: Index, out: Out, commands: Rows, row: int) -> None:
-    """Store the answer in the ring, over the oldest one."""
+def answered_before(books: Books, index: Index, out: Out, commands: Rows, row: int) -> bool:
+    """Answer from the stored answer when this very request was answered before."""
+    verb = int(commands[row]["verb"])
+    if lasts(verb):
+        return answered_for_long(books, index, out, commands, row, verb)
+    return found_answer(books.stored, index.stored_head, index.stored_chain, out, commands, row, verb)
+
+
+@spliced
+def store_answer(
+    answers: Rows, head: Int32s, links: Int32s, out: Out, table: int, place: int, commands: Rows, row: int
+) -> None:
+    """Write the answer over the oldest of a ring."""
     command = commands[row]
-    if command["key_high"] == 0 and command["key_low"] == 0:
-        return
-    meta = books.meta[0]
-    place = int(meta["next_answer"])
-    if place >= books.stored.shape[0]:
-        place = 1
-    stored = books.stored[place]
+    stored = answers[place]
     if stored["verb"] != 0:
-        unchain(index.stored_head, index.stored_chain, mixed(int(stored["key_low"])), place)
-    meta["next_answer"] = place + 1
-    meta["answers"] = max(int(meta["answers"]), place + 1)
+        unchain(head, links, mixed(int(stored["key_low"])), place)
     stored["key_high"] = command["key_high"]
     stored["key_low"] = command["key_low"]
     stored["request_number"] = command["request_number"]
@@ -154,9 +174,38 @@ def remember(books: Books, index: Index, out: Out, commands: Rows, row: int) -> 
     stored["verb"] = command["verb"]
     for word in range(ANSWER_WORDS):
         stored["answer"][word] = out.answer_words[row, word]
-    chain(index.stored_head, index.stored_chain, mixed(int(command["key_low"])), place)
-    touch(out, T_STORED, place)
+    chain(head, links, mixed(int(command["key_low"])), place)
+    touch(out, table, place)
     touch(out, T_META, 0)
+
+
+@called
+def remember_for_long(books: Books, index: Index, out: Out, commands: Rows, row: int) -> None:
+    meta = books.meta[0]
+    place = int(meta["next_lasting"])
+    if place >= books.lasting.shape[0]:
+        place = 1
+    meta["next_lasting"] = place + 1
+    meta["lasting_answers"] = max(int(meta["lasting_answers"]), place + 1)
+    store_answer(books.lasting, index.lasting_head, index.lasting_chain, out, T_LASTING, place, commands, row)
+
+
+@spliced
+def remember(books: Books, index: Index, out: Out, commands: Rows, row: int) -> None:
+    """Store the answer in its ring. What has no key is not remembered."""
+    command = commands[row]
+    if command["key_high"] == 0 and command["key_low"] == 0:
+        return
+    if lasts(int(command["verb"])):
+        remember_for_long(books, index, out, commands, row)
+        return
+    meta = books.meta[0]
+    place = int(meta["next_answer"])
+    if place >= books.stored.shape[0]:
+        place = 1
+    meta["next_answer"] = place + 1
+    meta["answers"] = max(int(meta["answers"]), place + 1)
+    store_answer(books.stored, index.stored_head, index.stored_chain, out, T_STORED, place, commands, row)
 
 
 @spliced
@@ -243,6 +292,9 @@ def begin_session(books: Books, index: Index, out: Out, work: Work, commands: Ro
     """Open a session for a command; 0 when it is refused, and then the answer says why."""
     job = work.job
     command = commands[row]
+    if command["text_length"] > LONGEST_TEXT:
+        refuse(out, job, _INVALID, 0, 0)
+        return 0
     subscriber = who_is(books, index, commands, row)
     if subscriber == 0:
         refuse(out, job, _UNKNOWN_SUBSCRIBER, 0, 0)
@@ -252,7 +304,8 @@ def begin_session(books: Books, index: Index, out: Out, work: Work, commands: Ro
         return 0
     session = open_session(
         books, index, out, job, subscriber, int(command["key_high"]), int(command["key_low"]),
-        int(command["door"]), int(command["peer"]), int(command["request_number"]), job[J_INSTANT],
+        int(command["subscriber_key"]), int(command["door"]), int(command["peer"]), int(command["request_number"]),
+        job[J_INSTANT],
         int(command["text_offset"]), int(command["text_length"]),
     )  # fmt: skip
     if session == 0:

@@ -10,6 +10,7 @@ from millicent.charging.kernel.layout import (
     J_A,
     J_B,
     J_C,
+    J_ORIGIN,
     J_PROGRAM,
     NEED_COMBINATION,
     NEED_PROGRAM,
@@ -52,7 +53,9 @@ def program_of(index: Index, release: int) -> int:
 
 
 @spliced
-def combination_at(index: Index, job: Int64s, program: int, plan: int, traffic: int, instant_ms: int) -> int:
+def combination_at(
+    index: Index, job: Int64s, program: int, plan: int, traffic: int, origin: int, instant_ms: int
+) -> int:  # fmt: skip
     """What a traffic under a plan is to a program, or what the loop needs first, below zero."""
     if program != job[J_PROGRAM]:
         job[J_A] = program
@@ -62,11 +65,12 @@ def combination_at(index: Index, job: Int64s, program: int, plan: int, traffic: 
         epoch += 1
     known = UNRESOLVED
     if plan < index.combination_of.shape[1] and traffic < index.combination_of.shape[2]:
-        known = int(index.combination_of[epoch, plan, traffic])
+        known = int(index.combination_of[epoch, plan, traffic, origin])
     if known == UNRESOLVED:
         job[J_A] = plan
         job[J_B] = traffic
         job[J_C] = epoch
+        job[J_ORIGIN] = origin
         return -NEED_COMBINATION
     return known
 

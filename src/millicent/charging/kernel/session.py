@@ -1,6 +1,6 @@
 """Sessions: opening, closing, sweeping, and telling their doors."""
 
-from millicent.charging.kernel.chain import chain, find_session, mixed, touch, unchain
+from millicent.charging.kernel.chain import chain, find_session, is_touched, mixed, touch, unchain
 from millicent.charging.kernel.layout import (
     BUCKET_ENDED,
     BUCKET_LIVE,
@@ -43,14 +43,16 @@ _REAUTHORISE, _ABORT, _SWEPT, _EXPIRED = (
 @called
 def open_session(
     books: Books, index: Index, out: Out, job: Int64s, subscriber: int, key_high: int, key_low: int,
-    door: int, peer: int, request: int, instant_ms: int, offset: int, length: int,
+    caller_key: int, door: int, peer: int, request: int, instant_ms: int, offset: int, length: int,
 ) -> int:  # fmt: skip
-    """A row for a session that begins; 0 when the table is full or the Session-Id too long."""
+    """A row for a session that begins; 0 when the table is full. Its text has at most LONGEST_TEXT bytes.
+
+    A row that the batch at hand made free is left alone: notices of the batch still speak of the session it had.
+    """
     meta = books.meta[0]
     row = int(meta["free_session"])
-    if length > LONGEST_TEXT:
-        return 0
-    if row != 0:
+    fresh = int(meta["sessions"]) < books.session.shape[0]
+    if row != 0 and not (fresh and is_touched(out, T_SESSION, row)):
         meta["free_session"] = books.session[row]["next"]
     else:
         row = int(meta["sessions"])
@@ -63,6 +65,7 @@ def open_session(
     session["key_low"] = key_low
     session["opened_ms"] = instant_ms
     session["money_nanos"] = 0
+    session["caller_key"] = caller_key
     session["subscriber"] = subscriber
     session["peer"] = peer
     session["first_group"] = 0
@@ -173,11 +176,25 @@ def close_session(books: Books, index: Index, out: Out, state: State, work: Work
         touch(out, T_SESSION, after)
     row["state"] = 0
     row["previous"] = 0
-    row["next"] = books.meta[0]["free_session"]
-    books.meta[0]["free_session"] = session
+    _free_session(books, out, session)
     books.meta[0]["open_sessions"] -= 1
     touch(out, T_SESSION, session)
     touch(out, T_META, 0)
+
+
+@spliced
+def _free_session(books: Books, out: Out, session: int) -> None:
+    """The row that is free for the longest time is used first."""
+    meta = books.meta[0]
+    last = int(meta["last_free_session"])
+    if meta["free_session"] == 0 or last == 0:
+        books.session[session]["next"] = meta["free_session"]
+        meta["free_session"] = session
+    else:
+        books.session[session]["next"] = 0
+        books.session[last]["next"] = session
+        touch(out, T_SESSION, last)
+    meta["last_free_session"] = session
 
 
 @spliced

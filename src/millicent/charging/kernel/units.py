@@ -7,6 +7,7 @@ one usage and hands over what came of it. While a command is on its way all that
 from millicent.charging.kernel.chain import find_identifier, find_subscription, touch
 from millicent.charging.kernel.layout import (
     COMBINATION_CURRENCY,
+    COMBINATION_INCOMING,
     COMBINATION_PICK,
     COMBINATION_REASON,
     COMBINATION_SERVICE,
@@ -34,6 +35,7 @@ from millicent.charging.kernel.layout import (
     J_SHARE,
     J_STEP,
     J_SUBSCRIBER,
+    J_TIGHT,
     J_UNCOLLECTED,
     J_UNIT,
     J_USED,
@@ -74,10 +76,12 @@ from millicent.charging.kernel.segment import (
 )
 from millicent.charging.kernel.session import close_group, keep_alive, new_group
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.keys import LONGEST_NUMBER, identifier_key
 from millicent.charging.types import NO_LIMIT, NOT_SAID, Flag, NoticeKind, Result, Rows
 from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import (
     AMOUNT_LIMIT,
+    NODE_PLACE,
     NOTHING,
     PICK_ROOT,
     PICK_TARIFF,
@@ -85,14 +89,19 @@ from millicent.rating.kernel.arrays import (
     TARIFF_PREFIX_SET,
     State,
 )
+from millicent.rating.kernel.number import KEY_DIGITS
 from millicent.rating.kernel.prefix import node_of
 from millicent.rating.kernel.rule import case_at
 from millicent.rating.types import Reason
+from millicent.subscriptions.types import IdentifierKind
 
 (P_START, P_SETTLE, P_ROLL, P_SETTLE_AFTER, P_ASK, P_SLICE, P_FINISH, P_EVENT, P_REMEMBER, P_OVER, P_AWAY) = range(11)
 # steps of the search for the largest slice
 S_SEARCH, S_LAST = range(2)
 UNKNOWN_CASE = -2
+_KIND_BITS = 60
+_NUMBER_BITS = (1 << _KIND_BITS) - 1
+_MSISDN = identifier_key(IdentifierKind.MSISDN, "0") >> _KIND_BITS
 CROWDED = 4  # so few places left for buckets: a segment that is not measured in time ends
 
 _DONE, _UNKNOWN_SUBSCRIBER, _UNKNOWN_SESSION = (
@@ -172,10 +181,36 @@ def find_group(books: Books, session: int, group: int, service_id: int) -> int:
     return row
 
 
+@called
+def place_of(loaded: Program, number_key: int, number_digits: int) -> int:
+    """The place where a number lies, 0 for nowhere: as `rating.services.usage_columns` has it."""
+    node = node_of(loaded.prefixes, 0, number_key, number_digits)
+    return int(loaded.prefixes.node[node, NODE_PLACE]) if node >= 0 else 0
+
+
+@called
+def place_of_caller(loaded: Program, identifier: int) -> int:
+    """The place of whoever is charged, where a number says who it is."""
+    number = identifier & _NUMBER_BITS
+    if identifier >> _KIND_BITS != _MSISDN or number >= 10**LONGEST_NUMBER or number == 0:
+        return 0
+    digits = 0
+    value = number
+    while value > 0:
+        value //= 10
+        digits += 1
+    while digits > KEY_DIGITS:
+        number //= 10
+        digits -= 1
+    for _ in range(KEY_DIGITS - digits):
+        number *= 10
+    return place_of(loaded, number, digits)
+
+
 @spliced
 def resolve(
-    books: Books, index: Index, out: Out, job: Int64s, subscriber: int, program: int, plan: int, traffic: int,
-    instant_ms: int,
+    books: Books, index: Index, out: Out, job: Int64s, loaded: Program, subscriber: int, program: int, plan: int,
+    traffic: int, instant_ms: int, caller: int, number_key: int, number_digits: int,
 ) -> int:  # fmt: skip
     """The combination that prices a usage. Below zero: refused (the answer says why), or the loop has to ask first."""
     if program < 0:
@@ -184,7 +219,13 @@ def resolve(
     if plan < 0:
         refuse(out, job, _NOT_PRICED, _NO_TARIFF, 0)
         return NOTHING
-    found = combination_at(index, job, program, plan, traffic, instant_ms)
+    found = combination_at(index, job, program, plan, traffic, 0, instant_ms)
+    if found >= 0 and index.combination_of.shape[3] > 1:  # some rule asks where the calling number lies
+        if index.combination[found, COMBINATION_INCOMING]:
+            origin = place_of(loaded, number_key, number_digits)
+        else:
+            origin = place_of_caller(loaded, caller)
+        found = combination_at(index, job, program, plan, traffic, origin, instant_ms)
     if found < 0:
         job[J_NEED] = -found
         return NOTHING
@@ -239,7 +280,10 @@ def start_units(
             begun = int(books.session[session]["opened_ms"])  # it was going on before anybody asked
         chosen = program_at(index, begun)
         plan = int(books.subscriber[subscriber]["plan"])
-        if resolve(books, index, out, job, subscriber, chosen, plan, traffic, begun) < 0:
+        if resolve(
+            books, index, out, job, program, subscriber, chosen, plan, traffic, begun,
+            int(books.session[session]["caller_key"]), int(command["number_key"]), int(command["number_digits"]),
+        ) < 0:  # fmt: skip
             return P_AWAY if job[J_NEED] != 0 else P_REMEMBER
         group = new_group(books, out, session, int(command["group"]), int(command["service_id"]))
         if group == 0:
@@ -259,8 +303,9 @@ def start_units(
         usage = books.group[group]
         chosen = program_of(index, int(usage["release"]))
         if resolve(
-            books, index, out, job, subscriber, chosen, int(usage["plan"]), int(usage["traffic"]),
-            int(usage["start_ms"]),
+            books, index, out, job, program, subscriber, chosen, int(usage["plan"]), int(usage["traffic"]),
+            int(usage["start_ms"]), int(books.session[session]["caller_key"]), int(usage["number_key"]),
+            int(usage["number_digits"]),
         ) < 0:  # fmt: skip
             return P_AWAY if job[J_NEED] != 0 else P_REMEMBER
     usage = books.group[group]
@@ -442,7 +487,10 @@ def roll_segment(books: Books, index: Index, out: Out, state: State, work: Work,
     chosen = program_at(index, start_ms)
     usage["release"] = index.program_release[chosen]
     plan = int(usage["plan"])
-    if resolve(books, index, out, job, subscriber, chosen, plan, int(usage["traffic"]), start_ms) < 0:
+    if resolve(
+        books, index, out, job, program, subscriber, chosen, plan, int(usage["traffic"]), start_ms,
+        int(books.session[job[J_SESSION]]["caller_key"]), int(usage["number_key"]), int(usage["number_digits"]),
+    ) < 0:  # fmt: skip
         return P_AWAY if job[J_NEED] != 0 else P_FINISH
     usage["unit"] = job[J_UNIT]
     lift(books, index, out, state, subscriber, group, work.kept)
@@ -505,6 +553,7 @@ def begin_search(books: Books, work: Work, wanted: int, share: int, least: int) 
     job[J_HIGH] = job[J_MOST]
     job[J_STEP] = S_SEARCH
     job[J_FINAL_SLICE] = 0
+    job[J_TIGHT] = 0
     job[J_AVAILABLE] = payable(books, job[J_ACCOUNT], job[J_SUBSCRIBER], int(books.meta[0]["now_ms"]))
     _probe(books, work, job[J_MOST])
 
@@ -545,6 +594,9 @@ def search(books: Books, out: Out, work: Work, reason: int) -> int:
         job[J_LOW] = units
     else:
         job[J_HIGH] = units - 1
+        need = work.priced.amount_nanos[0] - int(books.group[job[J_GROUP]]["amount_nanos"])
+        poor = reason != _PRICED or work.priced.unserved_units[0] != 0 or need > job[J_AVAILABLE]
+        job[J_TIGHT] = 0 if poor else 1  # there was money for it, but in more buckets than a slice can hold
         if units == 1:
             poor = reason in (_PRICED, _BUCKET_BLOCKED, _LIMIT_REACHED)
             refuse(out, job, _INSUFFICIENT if poor else _NOT_PRICED, 0 if poor else reason, 0)
@@ -555,7 +607,7 @@ def search(books: Books, out: Out, work: Work, reason: int) -> int:
     if most == 0:
         return -2
     granted = min(job[J_WANTED], max(most // job[J_SHARE], min(most, job[J_LEAST])))
-    job[J_FINAL_SLICE] = 1 if granted == most and most < job[J_MOST] else 0
+    job[J_FINAL_SLICE] = 1 if granted == most and most < job[J_MOST] and job[J_TIGHT] == 0 else 0
     if paid and units == granted:
         return granted
     job[J_STEP] = S_LAST  # what was priced last is another quantity: price this one once more

@@ -11,7 +11,7 @@ app = typer.Typer(help="Check this installation and say what to mend.")
 
 @app.command()
 def doctor(
-    warm: bool = typer.Option(False, "--warm", help="First compile the pricing loop, so that nobody waits for it."),
+    warm: bool = typer.Option(False, "--warm", help="First compile the loops, so that nobody waits for them."),
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Look at everything this installation stands on. Ends with 1 when something fails; warnings are no failure."""
@@ -19,10 +19,10 @@ def doctor(
     from millicent.config.settings import settings
 
     if warm:
-        from millicent.config.warming import compile_pricing_loop
+        from millicent.config.warming import compile_charging_loop, compile_pricing_loop
 
-        say("Compiling the pricing loop: a minute the first time, a moment later on.")
-        say(f"Compiled in {compile_pricing_loop()} seconds.")
+        say("Compiling the loops of pricing and charging: minutes the first time, a moment later on.")
+        say(f"Compiled in {compile_pricing_loop() + compile_charging_loop()} seconds.")
     findings = list(examine(settings()))
     if as_json:
         show_json([asdict(each) for each in findings])

@@ -33,7 +33,7 @@ from millicent.catalog.types import (
     Zone,
     ZoneMap,
 )
-from millicent.customers.types import BillCycle, BillingAccountFacts
+from millicent.customers.types import BillCycle, BillingAccountFacts, PaidByAnother
 from millicent.kit.clock import to_ms
 from millicent.rating.types import USAGE_COLUMNS
 from millicent.subscriptions.types import SubscriptionFacts, SubscriptionStatus, SubscriptionVersion
@@ -215,11 +215,20 @@ class KnownFacts:
     def releases(self, *, known_until_ms: int) -> Sequence[ReleasedCatalogue]:
         return self.catalogues
 
-    def payers(self, *, at_ms: int) -> Sequence[BillingAccountFacts]:
+    def paid_by_others(
+        self, account_ids: Sequence[int], *, at_ms: int, known_until_ms: int
+    ) -> Mapping[int, Sequence[PaidByAnother]]:
+        return {}
+
+    def payers(self, *, at_ms: int, known_until_ms: int) -> Sequence[BillingAccountFacts]:
         return [each for each in self.accounts if each.payer_id == each.billing_account_id]
 
     def groups(self, payer_ids: Sequence[int], *, at_ms: int, known_until_ms: int) -> Sequence[AccountGroupFacts]:
-        return [self._group(payer) for payer in self.payers(at_ms=at_ms) if payer.billing_account_id in payer_ids]
+        return [
+            self._group(payer)
+            for payer in self.payers(at_ms=at_ms, known_until_ms=known_until_ms)
+            if payer.billing_account_id in payer_ids
+        ]
 
     def terms(self, account_ids: Sequence[int], *, at_ms: int, known_until_ms: int) -> Sequence[BillingAccountFacts]:
         return [each for each in self.accounts if each.billing_account_id in account_ids]

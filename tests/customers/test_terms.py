@@ -7,7 +7,6 @@ from tests.customers.builders import an_account, opened
 from millicent.customers import selectors
 from millicent.customers.errors import (
     AlreadyBilled,
-    CannotLeavePayer,
     CyclesDiffer,
     NotYetOpen,
     PayerNotAbove,
@@ -176,7 +175,6 @@ def a_family():
         (lambda: payer("B", "half"), PayerNotAbove),
         (lambda: payer("B", "top", at_ms=49), PayerNotAbove),
         (lambda: payer("B", "nobody"), UnknownAccount),
-        (lambda: payer("half", "half"), CannotLeavePayer),
         (lambda: payer("A", "top"), StillPaysForOthers),
         (lambda: payer("C", "elsewhere"), CyclesDiffer),
         (lambda: payer("B", "top", at_ms=100, billed=101), AlreadyBilled),

@@ -11,10 +11,13 @@ from tests.billing.builders import CENT, a_moment, at
 from tests.stories.operator import BillingOffice
 from tests.stories.stored import AWAY, HOME, NOWHERE, a_stored_call, open_stored_operator, put_in_lake
 
+from millicent.billing.selectors import bills
 from millicent.billing.services.itemise_bill import itemise_bill
 from millicent.billing.services.recognise_revenue import recognise_revenue
 from millicent.billing.services.rehearse_bill_run import rehearse_bill_run
 from millicent.billing.sources import StoredFacts
+from millicent.customers.services.change_payer import change_payer
+from millicent.customers.types import Signature
 from millicent.kit.compute import WorkerLost
 from millicent.kit.lake import Lake
 from millicent.kit.tenancy import tenant_scope
@@ -89,6 +92,39 @@ def test_a_call_that_reached_the_lake_after_the_bill_is_on_the_next_one(office, 
         line for number in numbers(office) for line in office.lines(number=number) if line[0] == "adjustment"
     ]
     assert corrections == [("adjustment", "Correction: voice, home", 20)]
+
+
+def test_an_account_that_leaves_its_payer_is_billed_from_that_cycle_on(office, lake):
+    """C-5 pays for itself from 1 October: its September stays C-4's, and a late call of September is its own."""
+    office.release(workers=1, **OCTOBER)
+    with tenant_scope(office.tenant_id):
+        change_payer(
+            code="C-5",
+            payer="C-5",
+            at_ms=at(2024, 10, 1),
+            billed_until_ms=at(2024, 10, 1),
+            now=a_moment(2024, 10, 2),
+            signature=Signature(who="ana", why="they part"),
+        )
+    late = {"received_at_ms": at(2024, 10, 3), "event_key_high": 7}
+    put_in_lake(lake, a_stored_call(office.tenant_id, "C-5", at(2024, 9, 9, 12), seconds=120, **late))
+
+    report = office.release(through=a_moment(2024, 11, 1), now=a_moment(2024, 11, 1, 2), workers=1)
+
+    assert (report.payers, report.parked, report.still_due) == (5, 0, 0)
+    october = {bill.payer_code: (bill.number, bill.net_nanos // CENT) for bill in issued(office)[4:]}
+    assert {code: net for code, (_, net) in october.items()} == {
+        "C-1": 10_10, "C-2": 10_00, "C-3": 10_00, "C-4": 10_00, "C-5": 10_20,
+    }  # fmt: skip
+    assert office.lines(number=october["C-5"][0]) == [
+        ("recurring", "monthly", 10_00),
+        ("adjustment", "Correction: voice, home", 20),
+    ]
+
+
+def issued(office):
+    with tenant_scope(office.tenant_id):
+        return bills()
 
 
 def numbers(office):

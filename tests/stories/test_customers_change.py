@@ -102,8 +102,8 @@ class ChangingFacts(KnownFacts):
 
     later: tuple[BillingAccountFacts, ...]
 
-    def payers(self, *, at_ms):
-        return KnownFacts.payers(self._at(at_ms), at_ms=at_ms)
+    def payers(self, *, at_ms, known_until_ms):
+        return KnownFacts.payers(self._at(at_ms), at_ms=at_ms, known_until_ms=known_until_ms)
 
     def groups(self, payer_ids, *, at_ms, known_until_ms):
         return KnownFacts.groups(self._at(at_ms), payer_ids, at_ms=at_ms, known_until_ms=known_until_ms)

@@ -39,6 +39,10 @@ recurring:
 allowances:
 """
 MINUTES = "  - {code: minutes, when: {service: voice, zone: world/home}, amount: 12 min}\n"
+ENDLESS = (
+    "  - {code: minutes, when: {service: voice, zone: world/home}, amount: unlimited, "
+    "fair_use: {after: 12 min, then: charge}}\n"
+)
 GIGABYTE = "  - {code: data, when: {service: data}, amount: 500 MB}\n"
 RULES = {
     "a connection fee and increments": (
@@ -219,7 +223,7 @@ def a_network(tenant_id, folder, *, rules: str, allowances: str = ""):
         live.close()
 
 
-@pytest.mark.parametrize("allowances", ["", MINUTES], ids=["without allowance", "with allowance"])
+@pytest.mark.parametrize("allowances", ["", MINUTES, ENDLESS], ids=["without allowance", "twelve minutes", "fair use"])
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_a_call_costs_by_diameter_what_it_costs_by_file(tenant_id, tmp_path, rule, allowances):
     with a_network(tenant_id, tmp_path, rules=tariff(rule), allowances=allowances) as network:

@@ -1,12 +1,12 @@
 """Where a bill's facts come from. `sources.StoredFacts` reads the stores; a test or a what-if brings its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import polars as pl
 
 from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
-from millicent.customers.types import BillingAccountFacts
+from millicent.customers.types import BillingAccountFacts, PaidByAnother
 
 
 class BillingFacts(Protocol):
@@ -16,8 +16,14 @@ class BillingFacts(Protocol):
         """Every catalogue release recorded before an instant."""
         ...
 
-    def payers(self, *, at_ms: int) -> Sequence[BillingAccountFacts]:
+    def payers(self, *, at_ms: int, known_until_ms: int) -> Sequence[BillingAccountFacts]:
         """Every account that pays for itself or for others, by id."""
+        ...
+
+    def paid_by_others(
+        self, account_ids: Sequence[int], *, at_ms: int, known_until_ms: int
+    ) -> Mapping[int, Sequence[PaidByAnother]]:
+        """When others paid for these accounts, as far as that is over at an instant; most accounts are not in it."""
         ...
 
     def groups(self, payer_ids: Sequence[int], *, at_ms: int, known_until_ms: int) -> Sequence[AccountGroupFacts]:

@@ -1,15 +1,15 @@
 """Facts from the stores: customers, subscriptions and releases in PostgreSQL, usage in the lake."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
 from millicent.catalog.selectors import catalogue_of, releases
-from millicent.customers.selectors import billing_accounts, payer_groups
-from millicent.customers.types import BillingAccountFacts
+from millicent.customers.selectors import billing_accounts, paid_by_others, payer_groups
+from millicent.customers.types import BillingAccountFacts, PaidByAnother
 from millicent.kit.lake import Lake
 from millicent.mediation.selectors import usage_of
 from millicent.subscriptions.selectors import subscriptions_of
@@ -31,8 +31,13 @@ class StoredFacts:
             if each.recorded_at_ms < known_until_ms
         ]
 
-    def payers(self, *, at_ms: int) -> Sequence[BillingAccountFacts]:
-        return [group.payer for group in payer_groups(at_ms=at_ms)]
+    def payers(self, *, at_ms: int, known_until_ms: int) -> Sequence[BillingAccountFacts]:
+        return [group.payer for group in payer_groups(at_ms=at_ms, known_at_ms=known_until_ms - 1)]
+
+    def paid_by_others(
+        self, account_ids: Sequence[int], *, at_ms: int, known_until_ms: int
+    ) -> Mapping[int, Sequence[PaidByAnother]]:
+        return paid_by_others(ids=account_ids, at_ms=at_ms, known_at_ms=known_until_ms - 1)
 
     def groups(self, payer_ids: Sequence[int], *, at_ms: int, known_until_ms: int) -> Sequence[AccountGroupFacts]:
         groups = payer_groups(payer_ids=payer_ids, at_ms=at_ms, known_at_ms=known_until_ms - 1)

@@ -45,12 +45,6 @@ class CyclesDiffer(Refusal):
     code = "payer_cycles_differ"
 
 
-class CannotLeavePayer(Refusal):
-    """An account that another paid for cannot begin to pay for itself: billing would begin on the day it was opened."""
-
-    code = "cannot_leave_payer"
-
-
 class StillPaysForOthers(Refusal):
     """The account pays for others, so it must go on paying for itself. Change their payer first."""
 

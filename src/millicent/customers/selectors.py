@@ -8,7 +8,14 @@ from typing import Any
 import polars as pl
 
 from millicent.catalog.types import Period, PeriodUnit
-from millicent.customers.types import NEW_ACCOUNT_COLUMNS, BillCycle, BillingAccountFacts, PayerGroup, TaxExemption
+from millicent.customers.types import (
+    NEW_ACCOUNT_COLUMNS,
+    BillCycle,
+    BillingAccountFacts,
+    PaidByAnother,
+    PayerGroup,
+    TaxExemption,
+)
 from millicent.kit.bulk import read_frame, read_rows
 from millicent.kit.errors import Defect
 from millicent.kit.intake import sorted_objects
@@ -31,6 +38,13 @@ SELECT billing_account_id, kind, jurisdiction, certificate, effective_from_ms, e
 FROM customers_taxexemptioncertificate certificate
 WHERE billing_account_id IN (SELECT unnest(%s::bigint[])) AND {believed}
 ORDER BY billing_account_id, effective_from_ms, id
+"""
+_PAID_BY_OTHERS = """
+SELECT billing_account_id, payer_id, effective_from_ms, effective_until_ms
+FROM customers_billingaccountterms terms
+WHERE payer_id <> billing_account_id AND billing_account_id IN (SELECT unnest(%s::bigint[]))
+    AND effective_until_ms <= %s AND {believed}
+ORDER BY 1, 3
 """
 _AS_OPENED = """
 SELECT account.code, party.code, party.kind, party.name, '', '', COALESCE(parent.code, ''),
@@ -116,6 +130,15 @@ def payer_groups(
             raise Defect(f"account {payer_id} pays for others and not for itself", payer_id=payer_id)
         groups.append(PayerGroup(payer=accounts[0], accounts=tuple(accounts)))
     return groups
+
+
+def paid_by_others(*, ids: Iterable[int], at_ms: int, known_at_ms: int) -> dict[int, list[PaidByAnother]]:
+    """For those of these accounts that others have paid for: when that was and is over at an instant, oldest first."""
+    found: dict[int, list[PaidByAnother]] = defaultdict(list)
+    query = _PAID_BY_OTHERS.format(believed=_BELIEVED_THEN.format(row="terms"))
+    for account_id, payer_id, from_ms, until_ms in read_rows(query, [list(ids), at_ms, known_at_ms, known_at_ms]):
+        found[account_id].append(PaidByAnother(payer_id=payer_id, from_ms=from_ms, until_ms=until_ms))
+    return dict(found)
 
 
 def billing_account_ids(*, codes: Iterable[str]) -> dict[str, int]:

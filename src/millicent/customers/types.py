@@ -59,6 +59,15 @@ class PayerGroup:
     accounts: tuple[BillingAccountFacts, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidByAnother:
+    """A time that is over in which another account received this one's charges."""
+
+    payer_id: int
+    from_ms: int
+    until_ms: int
+
+
 @unique
 class PartyKind(StrEnum):
     PERSON = "person"

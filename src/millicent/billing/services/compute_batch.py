@@ -26,6 +26,7 @@ from millicent.billing.rules.pricing import (
 )
 from millicent.billing.rules.replay import changed_from, replayed_cycles
 from millicent.billing.runs import BatchOrder, ClosedCycle, ComputedBatch, DuePayer, Parked, PayerResult, Unpriced
+from millicent.billing.services.find_billed_before import find_billed_before
 from millicent.billing.services.find_late_usage import find_late_usage
 from millicent.billing.services.price_retail import Pricing
 from millicent.billing.types import AccountGroupFacts
@@ -114,10 +115,8 @@ def _works(
     order: BatchOrder, *, groups: dict[int, AccountGroupFacts], facts: BillingFacts, pricing: Pricing
 ) -> tuple[list[_Work], list[Parked]]:
     """Every payer with its context and what earlier bills left; a payer without facts is parked at once."""
-    payer_ids = [due.payer_id for due in order.due]
-    billed = history.billed_spans(payer_ids)
+    billed, unpriced = find_billed_before(order, groups=groups, facts=facts)
     late = find_late_usage(order, groups=groups, billed=billed, facts=facts)
-    unpriced = history.unpriced_before(payer_ids)
     works, parked = [], []
     for due in order.due:
         group = groups.get(due.payer_id)

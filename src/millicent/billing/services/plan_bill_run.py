@@ -17,16 +17,21 @@ from millicent.mediation.facts import ACCOUNT_BUCKETS
 BATCH_SIZE = 1_000  # a batch has its price: dozens of small queries and frames, and a read of its part of the lake
 
 
-def due_payers(facts: BillingFacts, *, through_ms: int) -> list[DuePayer]:
+def due_payers(facts: BillingFacts, *, through_ms: int, known_until_ms: int) -> list[DuePayer]:
     """Every payer's oldest cycle that has ended by `through_ms` and was not billed.
 
     In the order of the lake, by account bucket and then by id: a batch then reads a sixteenth of the usage.
     """
-    payers = facts.payers(at_ms=through_ms - 1)
-    billed = history.billed_until([payer.billing_account_id for payer in payers])
+    payers = facts.payers(at_ms=through_ms - 1, known_until_ms=known_until_ms)
+    payer_ids = [payer.billing_account_id for payer in payers]
+    billed = history.billed_until(payer_ids)
+    others = facts.paid_by_others(payer_ids, at_ms=through_ms - 1, known_until_ms=known_until_ms)
     due = []
     for payer in sorted(payers, key=_lake_order):
-        cycle = next_cycle(payer, billed_until_ms=billed.get(payer.billing_account_id))
+        paid_until_ms = max((each.until_ms for each in others.get(payer.billing_account_id, ())), default=None)
+        cycle = next_cycle(
+            payer, billed_until_ms=billed.get(payer.billing_account_id), paid_by_another_until_ms=paid_until_ms
+        )
         if cycle.until_ms <= through_ms:
             due.append(DuePayer(payer_id=payer.billing_account_id, cycle=cycle))
     return due
@@ -36,10 +41,18 @@ def _lake_order(payer: BillingAccountFacts) -> tuple[int, int]:
     return payer.billing_account_id % ACCOUNT_BUCKETS, payer.billing_account_id
 
 
-def next_cycle(payer: BillingAccountFacts, *, billed_until_ms: int | None) -> CycleSpan:
-    """The cycle that is billed next: it goes on where the last one ended, or is the one the account opened in."""
-    if billed_until_ms is None:
-        return cycle_containing(cycle=payer.cycle, zone=payer.zone, instant_ms=payer.opened_at_ms)
+def next_cycle(
+    payer: BillingAccountFacts, *, billed_until_ms: int | None, paid_by_another_until_ms: int | None = None
+) -> CycleSpan:
+    """The cycle that is billed next: it goes on where the last one ended, or is the one the account opened in.
+
+    An account that another has paid for begins with the cycle from which on it pays for itself: who pays when a cycle
+    ends pays that whole cycle.
+    """
+    since_ms = payer.opened_at_ms if paid_by_another_until_ms is None else paid_by_another_until_ms
+    first = cycle_containing(cycle=payer.cycle, zone=payer.zone, instant_ms=since_ms)
+    if billed_until_ms is None or (paid_by_another_until_ms is not None and billed_until_ms < first.from_ms):
+        return first
     return cycle_from(cycle=payer.cycle, zone=payer.zone, start_ms=billed_until_ms)
 
 
@@ -51,7 +64,7 @@ def plan_bill_run(
     *, tenant_id: UUID, facts: BillingFacts, through_ms: int, now_ms: int, batch_size: int = BATCH_SIZE
 ) -> BillRun | None:
     """Write down a new run, or None when nobody is due. Runs in the caller's transaction."""
-    due = due_payers(facts, through_ms=through_ms)
+    due = due_payers(facts, through_ms=through_ms, known_until_ms=now_ms)
     if not due:
         return None
     number = (BillRun.objects.order_by("-number").values_list("number", flat=True).first() or 0) + 1

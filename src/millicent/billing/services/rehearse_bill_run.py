@@ -55,7 +55,7 @@ def rehearse_bill_run(
     Runs in the caller's tenant transaction and writes nothing. `first_bills` lists payers without an earlier bill too.
     """
     now_ms = to_ms(now)
-    due = due_payers(facts, through_ms=to_ms(through))
+    due = due_payers(facts, through_ms=to_ms(through), known_until_ms=now_ms)
     rehearsal = Rehearsal(through_ms=to_ms(through), payers=len(due))
     if not due:
         return rehearsal

@@ -61,7 +61,7 @@ def release_bill_run(
             advance(len(prepared.order.due))
         with tenant_scope(tenant_id):
             report = selectors.run_report(run.id)
-            return replace(report, still_due=len(due_payers(facts, through_ms=through_ms)))
+            return replace(report, still_due=len(due_payers(facts, through_ms=through_ms, known_until_ms=now_ms)))
 
 
 _UNTIL_A_DEAD_PROCESS_IS_NOTICED = "2s"  # PostgreSQL sees that a client is gone when it next reads from it

@@ -51,7 +51,9 @@ def rehearse(
     until = _through(through, zone=zone, now=now)
     with tenant_work() as tenant_id:
         facts = StoredFacts(lake=tenant_lake(tenant_id))
-        with progress("rehearsing", len(due_payers(facts, through_ms=to_ms(until)))) as advance:
+        with progress(
+            "rehearsing", len(due_payers(facts, through_ms=to_ms(until), known_until_ms=to_ms(now)))
+        ) as advance:
             found = rehearse_bill_run(
                 tenant_id=tenant_id, facts=facts, through=until, now=now, first_bills=first_bills, advance=advance
             )

@@ -165,8 +165,8 @@ def _effect(
     tenant_id: "UUID", *, before: "Catalogue", after: "Catalogue", month: str, buckets: int, worst: int
 ) -> dict[str, Any]:
     """The money effect as a document; amounts in the currency's own digits."""
+    from millicent.billing.services.compare_catalogues import money_effect
     from millicent.billing.sources import StoredFacts
-    from millicent.config.commands.catalog_effect import money_effect
     from millicent.config.setup import tenant_lake
     from millicent.customers.selectors import billing_account_codes
     from millicent.kit.money import format_plain

@@ -81,8 +81,8 @@ def _of_the_stores(prefix: str, *, month: str) -> list[dict[str, object]]:
             f"{prefix!r} is no event key", where="--event", cure="Give its first 4 to 32 hexadecimal digits."
         )
     with tenant_work() as tenant_id:
+        from millicent.billing.services.explain_stored_usage import explain_stored_usage
         from millicent.billing.sources import StoredFacts
-        from millicent.config.commands.explain_stored import explain_stored_usage
         from millicent.kit.clock import system_now, to_ms
         from millicent.mediation.selectors import usage_by_key
         from millicent.rating.services import UsageNotFound

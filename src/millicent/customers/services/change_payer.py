@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from millicent.customers import selectors
-from millicent.customers.errors import CannotLeavePayer, CyclesDiffer, PayerNotAbove, StillPaysForOthers, UnknownAccount
+from millicent.customers.errors import CyclesDiffer, PayerNotAbove, StillPaysForOthers, UnknownAccount
 from millicent.customers.models import BillingAccount, BillingAccountTerms
 from millicent.customers.rules import above
 from millicent.customers.services.record_terms import Terms, believed_terms, record_terms
@@ -17,11 +17,11 @@ from millicent.customers.types import Signature
 def change_payer(
     *, code: str, payer: str, at_ms: int, billed_until_ms: int, now: datetime, signature: Signature
 ) -> Terms:
-    """From `at_ms` on `payer` receives the account's charges; its own code takes a change back that has not come yet.
+    """From `at_ms` on `payer` receives the account's charges; with its own code the account pays for itself.
 
     Who pays when a cycle ends pays that whole cycle. `billed_until_ms` is the later end of what the payer so far and
     the new one have on their bills. Refuses a payer that does not stand above or does not pay for itself from then on,
-    an account that pays for others or would begin to pay for itself, a payer whose bills turn on other days, and what
+    an account that pays for others, a payer whose bills turn on other days, and what
     `record_terms` refuses.
     """
     accounts = _lock(code, payer)
@@ -29,8 +29,6 @@ def change_payer(
     if new_payer != account:
         _refuse_stranger(account, new_payer, at_ms=at_ms)
         _refuse_deserter(account, at_ms=at_ms)
-    else:
-        _refuse_leaver(account, at_ms=at_ms)
     for span in believed_terms(account):
         if span.until_ms is None or span.until_ms > at_ms:
             _refuse_other_days(BillingAccount.objects.get(pk=span.content.payer_id), new_payer)
@@ -83,15 +81,6 @@ def _refuse_deserter(account: BillingAccount, *, at_ms: int) -> None:
     if codes:
         raise StillPaysForOthers(
             f"billing account {account.code} pays for {codes[0]}: change its payer first", account_codes=codes
-        )
-
-
-def _refuse_leaver(account: BillingAccount, *, at_ms: int) -> None:
-    """Bill runs look for the first cycle of an account where it was opened, and others have billed from there on."""
-    if any(span.content.payer_id != account.pk and span.from_ms < at_ms for span in believed_terms(account)):
-        raise CannotLeavePayer(
-            f"another account has paid for billing account {account.code}: open a new one that pays for itself",
-            account_code=account.code,
         )
 
 

@@ -52,7 +52,7 @@ def money_effect(
     first, last = month_days(month)
     payers = [
         payer
-        for payer in facts.payers(at_ms=local_midnight_ms(last, "UTC") - 1)
+        for payer in facts.payers(at_ms=local_midnight_ms(last, "UTC") - 1, known_until_ms=known_until_ms)
         if payer.billing_account_id % ACCOUNT_BUCKETS < buckets
     ]
     sides = [

@@ -13,6 +13,7 @@ from millicent.billing.rules.cycles import CycleSpan
 from millicent.billing.rules.pricing import closing_buckets, grant_frame, holding_layers
 from millicent.billing.rules.releases import NoReleaseInForce
 from millicent.billing.rules.replay import changed_from
+from millicent.billing.services.find_late_usage import LATE_USAGE_DAYS
 from millicent.billing.services.plan_bill_run import next_cycle
 from millicent.billing.services.price_retail import Pricing
 from millicent.billing.types import AccountGroupFacts
@@ -22,8 +23,6 @@ from millicent.kit.errors import Defect, Refusal
 from millicent.rating.explain import explain_charge
 from millicent.rating.services import Priced, TracedCharge, compile_catalogue, trace_usage
 from millicent.rating.types import Leg, Reason
-
-_LATE_USAGE_DAYS = 400  # as far back as a bill run looks for usage that came late
 
 
 class UsageNeverBilled(Refusal):
@@ -115,10 +114,13 @@ def _replay(account_id: int, *, occurred_at_ms: int, facts: BillingFacts, known:
             break
         payer_id = terms[0].payer_id
         (payer,) = billing_accounts(ids=[payer_id], at_ms=at_ms)
+        others = facts.paid_by_others([payer_id], at_ms=at_ms, known_until_ms=known)
+        paid_until_ms = max((each.until_ms for each in others.get(payer_id, ())), default=None)
         billed = tuple(history.billed_spans([payer_id]).get(payer_id, ()))
         cycles = [each.span for each in billed]
         while not cycles or cycles[-1].until_ms <= occurred_at_ms:
-            cycles.append(next_cycle(payer, billed_until_ms=cycles[-1].until_ms if cycles else None))
+            until_ms = cycles[-1].until_ms if cycles else None
+            cycles.append(next_cycle(payer, billed_until_ms=until_ms, paid_by_another_until_ms=paid_until_ms))
         until_now = tuple(cycle for cycle in cycles if cycle.from_ms <= occurred_at_ms)
         if not until_now:
             break
@@ -142,7 +144,7 @@ def _from_what_changed(
     last = replay.billed[-1]
     late = facts.usage(
         replay.account_ids,
-        from_ms=own.from_ms - _LATE_USAGE_DAYS * MS_PER_DAY,
+        from_ms=own.from_ms - LATE_USAGE_DAYS * MS_PER_DAY,
         until_ms=own.from_ms,
         received_from_ms=last.known_until_ms,
         received_until_ms=known_until_ms,

@@ -1,12 +1,28 @@
 """A customer's months: the fee ahead, the calls behind, tax on both."""
 
+from dataclasses import replace
 from fractions import Fraction
 
-from tests.billing.builders import EUR, a_call, a_fee, a_moment, a_tax, an_offering, at, facts, minutes_included
+from tests.billing.builders import (
+    CENT,
+    EUR,
+    MADRID,
+    a_call,
+    a_fee,
+    a_moment,
+    a_subscription,
+    a_tariff,
+    a_tax,
+    a_version,
+    an_offering,
+    at,
+    facts,
+    minutes_included,
+)
 
 from millicent.billing.services.rehearse_bill_run import rehearse_bill_run
 from millicent.billing.services.show_bill import show_bill
-from millicent.catalog.types import Allowance, AllowanceKind, Match
+from millicent.catalog.types import Allowance, AllowanceKind, DayType, Match, TariffCalendar, TimeBand
 from millicent.kit.tenancy import tenant_scope
 
 
@@ -137,3 +153,55 @@ def test_included_money_pays_for_calls_until_it_is_used_up(open_office):
         bill = show_bill("A-2026-000001", catalogue=office.facts.catalogues[0].catalogue)
     (bonus,) = bill.allowances
     assert (bonus.unit, bonus.granted_units, bonus.used_units) == ("EUR", EUR, EUR)
+
+
+def test_calls_to_one_zone_at_two_prices_are_two_lines_that_say_which(open_office):
+    """Ten cents in the peak hours of 8 to 20, four cents in the rest of the day, on one bill in three languages."""
+    every_day = frozenset(DayType)
+    bands = (
+        TimeBand(code="peak", days=every_day, start_second=8 * 3600, end_second=20 * 3600),
+        TimeBand(code="off_peak", days=every_day, start_second=0, end_second=8 * 3600),
+        TimeBand(code="off_peak", days=every_day, start_second=20 * 3600, end_second=86_400),
+    )
+    rules = [
+        replace(rule, code=band, match=replace(rule.match, bands=(band,)))
+        for band, cents in (("peak", 10), ("off_peak", 4))
+        for rule in a_tariff(nanos_per_minute=cents * CENT).rules
+    ]
+    known = facts(
+        an_offering("plan", tariff="voice"),
+        tariffs=(replace(a_tariff(), rules=tuple(rules)),),
+        calls=(a_call(at(2026, 9, 10, 12), seconds=60), a_call(at(2026, 9, 10, 22), seconds=60)),
+    )
+    (released,) = known.catalogues
+    calendar = TariffCalendar(code="plain", zone=MADRID, bands=bands)
+    catalogue = replace(released.catalogue, calendars={"plain": calendar})
+    office = open_office(replace(known, catalogues=(replace(released, catalogue=catalogue),)))
+
+    office.release_month(10)
+
+    assert office.lines() == [("usage", "Calls, Spain (off-peak)", 4), ("usage", "Calls, Spain (peak)", 10)]
+    with tenant_scope(office.tenant_id):
+        bill = show_bill("A-2026-000001", catalogue=catalogue)
+    assert [line.texts["es"] for line in bill.lines] == [
+        "Llamadas, España (hora valle)",
+        "Llamadas, España (hora punta)",
+    ]
+
+
+def test_calls_at_the_prices_of_two_plans_say_which(open_office):
+    """The plan changes on 16 September, from six cents a minute to ten."""
+    known = facts(
+        an_offering("plan", tariff="voice"),
+        an_offering("large", tariff="large"),
+        tariffs=(a_tariff(), a_tariff("large", nanos_per_minute=10 * CENT)),
+        subscriptions=[
+            a_subscription(a_version(at(2026, 9, 1), at(2026, 9, 16)), a_version(at(2026, 9, 16), offering="large"))
+        ],
+        calls=(a_call(at(2026, 9, 10, 12), seconds=60), a_call(at(2026, 9, 20, 12), seconds=60)),
+    )
+    office = open_office(known)
+
+    office.release_month(10)
+
+    assert office.lines() == [("usage", "Calls, Spain (large)", 10), ("usage", "Calls, Spain (voice)", 6)]

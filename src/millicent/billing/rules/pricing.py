@@ -1,6 +1,6 @@
 """What rating is told about many payers at once, and its answer as charges: columns in, columns out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ from millicent.billing.rules.context import BillContext, HeldSubscription
 from millicent.billing.rules.cycles import CycleSpan
 from millicent.billing.rules.holdings import HeldRun
 from millicent.billing.rules.rounding import to_minor_units
-from millicent.billing.rules.words import together
-from millicent.catalog.types import ChargeKind
+from millicent.billing.rules.words import case_words, together, with_case
+from millicent.catalog.types import ChargeKind, LocalizedText
 from millicent.rating.types import COUNTER_COLUMNS, GRANT_COLUMNS, HOLDING_COLUMNS, Leg, Reason
 
 
@@ -150,23 +150,62 @@ def sum_usage(rated: pl.DataFrame) -> UsageSums:
 
 
 class UsageTexts:
-    """Names of usage lines by release, service, tariff and zone; made once each."""
+    """Names of usage lines by release, service, zone, tariff and rule; made once each."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, str, str], tuple[Mapping[str, str], str]] = {}
+        self._plain: dict[tuple[int, str, str], tuple[LocalizedText, str]] = {}
+        self._made: dict[tuple[int, str, str, str, str], tuple[LocalizedText, str]] = {}
 
-    def of(self, context: BillContext, *, service: str, zone: str, at_ms: int) -> tuple[Mapping[str, str], str]:
-        """Texts and unit of one service to one zone."""
+    def of(self, context: BillContext, *, row: PricedSum, at_ms: int) -> tuple[LocalizedText, str]:
+        """Texts and unit of one service to one zone, with the bands of its price where it has any."""
         view = context.releases.at(at_ms)
-        key = (view.number, service, zone)
+        key = (view.number, row.service, row.zone, row.tariff, row.rule)
         if key not in self._made:
-            specification = view.catalogue.specifications.get(service)
-            names = specification.names if specification else {"en": service}
-            self._made[key] = (
-                together(names, _zone_names(context, zone=zone, at_ms=at_ms)),
+            names, unit = self._without_case(context, row=row, at_ms=at_ms)
+            tariff = view.catalogue.tariffs.get(row.tariff)
+            bands = next((each.match.bands for each in tariff.rules if each.code == row.rule), ()) if tariff else ()
+            self._made[key] = (with_case(names, case_words(bands)) if bands else names, unit)
+        return self._made[key]
+
+    def _without_case(self, context: BillContext, *, row: PricedSum, at_ms: int) -> tuple[LocalizedText, str]:
+        view = context.releases.at(at_ms)
+        key = (view.number, row.service, row.zone)
+        if key not in self._plain:
+            specification = view.catalogue.specifications.get(row.service)
+            names = specification.names if specification else {"en": row.service}
+            self._plain[key] = (
+                together(names, _zone_names(context, zone=row.zone, at_ms=at_ms)),
                 specification.unit if specification else "",
             )
-        return self._made[key]
+        return self._plain[key]
+
+
+def told_apart(charges: Iterable[Charge]) -> dict[ChargeKey, Charge]:
+    """The same charges by key; of those that say the same of one subscription, each says its tariff's rule too.
+
+    Where one rule's code is in several tariffs, the tariff is said.
+    """
+    alike: dict[tuple[int, str, str, str, str], list[Charge]] = {}
+    for charge in charges:
+        key = charge.key
+        said = (key.subscription_id, key.currency, key.service, key.zone, next(iter(charge.texts.values()), ""))
+        alike.setdefault(said, []).append(charge)
+    return {
+        charge.key: charge._replace(texts=with_case(charge.texts, case_words(code))) if code else charge
+        for same in alike.values()
+        for charge, code in zip(same, _telling_codes(same), strict=True)
+    }
+
+
+def _telling_codes(same: Sequence[Charge]) -> list[tuple[str, ...]]:
+    """What tells these apart: nothing of one alone, else their rules, their tariffs, or both."""
+    if len(same) == 1:
+        return [()]
+    prices = [tuple(charge.key.price_code.rsplit("/", 1)) for charge in same]
+    for part in (slice(1, 2), slice(0, 1)):
+        if len({price[part] for price in prices}) == len(prices):
+            return [price[part] for price in prices]
+    return prices
 
 
 def _zone_names(context: BillContext, *, zone: str, at_ms: int) -> Mapping[str, str]:
@@ -187,14 +226,13 @@ def usage_charges(
     """One charge for each sum of one payer: rounded to the minor unit here, once."""
     held_by_id = {held.facts.subscription_id: held for held in context.subscriptions}
     sold: dict[tuple[int, str], _SoldAs] = {}
-    charges: dict[ChargeKey, Charge] = {}
+    charges = []
     for row in rows:
         whose = (row.subscription_id, row.tariff)
         if whose not in sold:
             sold[whose] = _sold_as(held_by_id[row.subscription_id], tariff=row.tariff, context=context, cycle=cycle)
-        charge = _usage_charge(row, sold=sold[whose], context=context, cycle=cycle, texts=texts)
-        charges[charge.key] = charge
-    return charges
+        charges.append(_usage_charge(row, sold=sold[whose], context=context, cycle=cycle, texts=texts))
+    return told_apart(charges)
 
 
 class _SoldAs(NamedTuple):
@@ -209,7 +247,7 @@ class _SoldAs(NamedTuple):
 def _usage_charge(
     row: PricedSum, *, sold: _SoldAs, context: BillContext, cycle: CycleSpan, texts: UsageTexts
 ) -> Charge:
-    names, unit = texts.of(context, service=row.service, zone=row.zone, at_ms=cycle.from_ms)
+    names, unit = texts.of(context, row=row, at_ms=cycle.from_ms)
     return Charge(
         key=ChargeKey(
             service_cycle_from_ms=cycle.from_ms,

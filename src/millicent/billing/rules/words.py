@@ -1,6 +1,6 @@
 """The few words that billing adds to the catalogue's own texts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from millicent.catalog.types import LocalizedText
@@ -11,6 +11,16 @@ CORRECTION: LocalizedText = {
     "fr": "Correction : {text}",
 }
 CREDIT: LocalizedText = {"en": "Credit: {text}", "es": "Abono: {text}", "fr": "Avoir : {text}"}
+_CASES: dict[str, LocalizedText] = {  # what operators commonly call their bands; any other code is said as it is
+    "peak": {"en": "peak", "es": "hora punta", "fr": "heures pleines"},
+    "off peak": {"en": "off-peak", "es": "hora valle", "fr": "heures creuses"},
+    "day": {"en": "day", "es": "día", "fr": "jour"},
+    "evening": {"en": "evening", "es": "tarde", "fr": "soir"},
+    "night": {"en": "night", "es": "noche", "fr": "nuit"},
+    "weekend": {"en": "weekend", "es": "fin de semana", "fr": "week-end"},
+    "rest": {"en": "other hours", "es": "otras horas", "fr": "autres heures"},
+}
+_LANGUAGES = ("en", "es", "fr")
 USAGE_WITH_ZONE = "{service}, {zone}"
 
 
@@ -29,6 +39,23 @@ def _prefixed(words: tuple[tuple[str, str], ...], texts: tuple[tuple[str, str], 
         template, text = templates.get(language, templates["en"]), spoken.get(language, plain)
         texts_now[language] = text if text.startswith(template.partition("{text}")[0]) else template.format(text=text)
     return texts_now
+
+
+def case_words(codes: Sequence[str]) -> dict[str, str]:
+    """Codes of bands or of rules as a customer may read them; nothing when there are none."""
+    plain = [code.replace("_", " ").replace("-", " ") for code in codes]
+    return {
+        language: ", ".join(_CASES[each][language] if each in _CASES else each for each in plain)
+        for language in (_LANGUAGES if codes else ())
+    }
+
+
+def with_case(texts: LocalizedText, case: LocalizedText) -> dict[str, str]:
+    """A text with the case of its price in brackets, in the text's languages."""
+    if not case:
+        return dict(texts)
+    plain = case.get("en", next(iter(case.values())))
+    return {language: f"{text} ({case.get(language, plain)})" for language, text in texts.items()}
 
 
 def together(service: Mapping[str, str], zone: Mapping[str, str]) -> dict[str, str]:

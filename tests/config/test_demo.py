@@ -28,5 +28,10 @@ def test_a_demo_balances_to_the_last_record_and_the_last_cent_and_does_so_again(
     usage = first["conservation"]["usage"]
     assert usage["billed"] > 1_000
     assert usage["billed"] + usage["unpriced"] + usage["not_yet_billed"] == usage["in_lake"]
+    live = first["live"]
+    assert (live["holds"], live["live_against_bill"]["differences"], live["verified"]["faults"]) == (True, [], [])
+    assert (
+        live["live_against_bill"]["compared"] == 2
+    )  # a call, of which a file tells too, and broadband, of which none does
 
     assert live_through(tmp_path / "home") == first

@@ -12,7 +12,10 @@ from millicent.config.settings import settings
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from millicent.catalog.types import Catalogue
+    from millicent.config.demo.live_doors import LiveDoors
     from millicent.config.demo.month import DemoPlan
+    from millicent.config.demo.population import Population
 
 app = typer.Typer()
 
@@ -68,6 +71,42 @@ def _live_through(tenant_id: "UUID", *, plan: "DemoPlan", as_json: bool) -> dict
         f"25 August 2026: {catalogue.operator.legal_name} releases its catalogue, number {release.number}: "
         f"{len(catalogue.offerings)} offerings, {len(catalogue.tariffs)} tariffs, {len(catalogue.taxes)} taxes."
     )
+    doors = _opened_doors(tenant_id, out=plan.out)
+    try:
+        return _live_on(tenant_id, plan=plan, made=made, catalogue=catalogue, doors=doors, as_json=as_json)
+    finally:
+        if doors is not None:
+            doors.stop()
+
+
+def _opened_doors(tenant_id: "UUID", *, out: Path) -> "LiveDoors | None":
+    """Start the charging process while the month goes on: its loops are compiled by the time they are needed."""
+    from millicent.config.demo.live_doors import declared_doors, missing_clients
+    from millicent.kit.clock import system_now
+
+    missing = missing_clients()
+    if missing:
+        say(f"Live charging is left out: {' and '.join(missing)} play the network there. pip install them to see it.")
+        return None
+    doors = declared_doors(tenant_id, out=out, now=system_now())
+    if doors is None:
+        say("Live charging is left out: this home has doors of its own.")
+    elif not (out / "live.json").exists():
+        doors.start()
+    return doors
+
+
+def _live_on(
+    tenant_id: "UUID",
+    *,
+    plan: "DemoPlan",
+    made: "Population",
+    catalogue: "Catalogue",
+    doors: "LiveDoors | None",
+    as_json: bool,
+) -> dict[str, Any]:
+    from millicent.config.demo import month
+
     report = month.imported_customers(tenant_id, plan=plan, made=made, catalogue=catalogue)
     for count in report.counts:
         say(f"1 September: {count.file}: {count.rows_in:,} rows, {count.new:,} new, {count.standing:,} known.")
@@ -85,9 +124,18 @@ def _live_through(tenant_id: "UUID", *, plan: "DemoPlan", as_json: bool) -> dict
     say(f"2 November, rehearsal: {rehearsal.bills:,} bills, {len(rehearsal.outliers):,} stand out; nothing is issued.")
     _release(tenant_id, through=month.SECOND_BILLS, label="2 November: October's bills")
     month.recognised(tenant_id)
+    live: dict[str, Any] | None = None
+    if doors is not None:
+        from millicent.config.demo.live_doors import DemoShardSilent
+        from millicent.config.demo.live_story import live_through
+
+        try:
+            live = live_through(tenant_id, doors=doors, catalogue=catalogue, out=plan.out)
+        except DemoShardSilent as silence:
+            say(f"Live charging is left out: {silence.message}. Repeat the demo: what was done is not done again.")
     from millicent.config.demo.showing import show_results
 
-    return show_results(tenant_id, plan=plan, stories=stories, manifest=manifest, as_json=as_json)
+    return show_results(tenant_id, plan=plan, stories=stories, manifest=manifest, live=live, as_json=as_json)
 
 
 def _release(tenant_id: "UUID", *, through: Any, label: str) -> None:

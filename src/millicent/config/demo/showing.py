@@ -42,15 +42,25 @@ class ShownBill:
 
 
 def show_results(
-    tenant_id: UUID, *, plan: DemoPlan, stories: Sequence[Story], manifest: Mapping[str, Any], as_json: bool
+    tenant_id: UUID,
+    *,
+    plan: DemoPlan,
+    stories: Sequence[Story],
+    manifest: Mapping[str, Any],
+    live: Mapping[str, Any] | None,
+    as_json: bool,
 ) -> dict[str, Any]:
-    """Print everything that must agree, and write three bills; returns it all as one document."""
+    """Print everything that must agree, and write three bills; returns it all as one document.
+
+    `live` is what came of the live part, None where it was left out.
+    """
     with tenant_scope(tenant_id):
         conservation = conservation_table(tenant_lake(tenant_id))
         balance = trial_balance()
         chain = verify_chain()
         shown = list(_three_bills(tenant_id, plan=plan, stories=stories))
     truth = truth_differences(conservation, manifest=manifest)
+    agrees = conservation.holds and chain.broken is None and (live is None or bool(live["holds"]))
     if not as_json:
         show_conservation(conservation)
         rows = [
@@ -64,17 +74,18 @@ def show_results(
                 say(f"    {file}")
         for line in truth or [f"Every one of the {len(manifest['files'])} files holds what its writer says it holds."]:
             say(line)
-        verdict = (
-            "Everything agrees." if conservation.holds and chain.broken is None else "SOMETHING DIFFERS: see above."
-        )
+        for line in live["told"] if live else ():
+            say(line)
+        verdict = "Everything agrees." if agrees else "SOMETHING DIFFERS: see above."
         say(f"{verdict} The ledger's chain of {chain.entries:,} entries was verified.")
     return {
         "seed": plan.seed,
-        "holds": conservation.holds and chain.broken is None and not truth,
+        "holds": agrees and not truth,
         "conservation": asdict(conservation),
         "trial_balance": [asdict(row) for row in balance],
         "bills": [asdict(bill) for bill in shown],
         "truth": truth,
+        "live": live,
     }
 
 

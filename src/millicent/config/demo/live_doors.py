@@ -21,7 +21,7 @@ _DECLARATION = Path(__file__).parent / "charging.yaml"
 _MARK = "# written by `millicent demo`\n"
 _PATIENCE_SECONDS = 600  # the first start in a new home compiles the loops
 _STOP_SECONDS = 30
-_PAUSE_SECONDS = 0.2
+_PAUSE_SECONDS = 1
 
 
 class DemoShardSilent(Outage):

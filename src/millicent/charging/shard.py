@@ -38,7 +38,7 @@ from millicent.charging.kernel.loop import apply_commands
 from millicent.charging.keys import SEPARATOR
 from millicent.charging.names import OWN_CAUSES, Names
 from millicent.charging.programs import LoadedProgram
-from millicent.charging.state import Tables
+from millicent.charging.state import Tables, exact_copy
 from millicent.charging.types import (
     ANSWER,
     CHARGE,
@@ -251,7 +251,7 @@ class Shard:
 
     def _charges(self, out: Out) -> Rows:
         """What was charged, with the names of the rules and zones by which it was priced."""
-        charges = self._lists["charge"][: out.counts[OUT_CHARGES]].copy()
+        charges = exact_copy(self._lists["charge"][: out.counts[OUT_CHARGES]])
         if not len(charges):
             return charges
         by_release = {loaded.release: loaded for loaded in self._programs}
@@ -269,9 +269,9 @@ class Shard:
             commands=commands,
             texts=texts,
             answers=out.answer,
-            movements=self._lists["movement"][: out.counts[OUT_MOVEMENTS]].copy(),
+            movements=exact_copy(self._lists["movement"][: out.counts[OUT_MOVEMENTS]]),
             charges=charges,
-            notices=self._lists["notice"][: out.counts[OUT_NOTICES]].copy(),
+            notices=exact_copy(self._lists["notice"][: out.counts[OUT_NOTICES]]),
             names=self._names.take_new(),
             images=self._tables.images(out.touched[: out.counts[OUT_TOUCHED]]),
         )

@@ -98,3 +98,20 @@ def test_who_left_a_pool_begins_at_nothing_with_another_bucket():
     answer = world.event(Verb.RECORD, key="after", service="data", units=40, number="")
 
     assert (result(answer), answer["price_nanos"], world.remaining(201)) == ("DONE", 0, 60)
+
+
+def test_the_same_commands_leave_the_same_bytes_between_the_fields_too():
+    batches = []
+    for _ in range(2):
+        world = World(a_flat_program(CENT))
+        world.top_up(100 * CENT)
+        world.open()
+        world.units(request=1, used=30, asked=20)
+        world.end(request=2)
+        batches.append([
+            each.tobytes()
+            for batch in world.batches
+            for each in (batch.movements, batch.charges, batch.notices, *(image.images for image in batch.images))
+        ])  # fmt: skip
+
+    assert batches[0] == batches[1]

@@ -1,6 +1,8 @@
 """`millicent customers change-payer | change-segment | exempt`: what a change of terms does to the bills."""
 
 import json
+from datetime import timedelta
+from itertools import count
 
 import pytest
 from tests.billing.builders import a_moment, a_version, at
@@ -11,7 +13,7 @@ from typer.testing import CliRunner
 
 from millicent.billing.sources import StoredFacts
 from millicent.catalog.services.release_catalogue import release_catalogue
-from millicent.config.commands import customers
+from millicent.config.commands import account_terms, customers
 from millicent.config.settings import settings
 from millicent.config.setup import tenant_lake
 from millicent.customers.errors import AlreadyBilled
@@ -33,7 +35,9 @@ WHY = ("--why", "a test", "--json")
 
 @pytest.fixture
 def office(tenant_id, monkeypatch):
-    """C-1 pays for C-2; each calls home for ten minutes a month."""
+    """C-1 pays for C-2; each calls home for ten minutes a month. Changes are made on 2 October, second by second."""
+    seconds = count()
+    monkeypatch.setattr(account_terms, "system_now", lambda: a_moment(2024, 10, 2) + timedelta(seconds=next(seconds)))
     monkeypatch.setenv("MILLICENT_TENANT", Tenant.objects.get(id=tenant_id).code)
     settings.cache_clear()
     open_stored_operator(tenant_id, customers=("C-1", "C-2"), payers={"C-2": "C-1"})

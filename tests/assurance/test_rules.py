@@ -68,6 +68,15 @@ LEDGER = [
 ]
 
 
+BILLED = [("EUR", 100, 21, 121)]
+
+
+def checks_of_money(billed, balances):
+    """All that the ledger holds is what bills posted."""
+    everything = [(currency, balance) for _, currency, balance in balances]
+    return money_checks(billed=billed, balances=balances, everything=everything)
+
+
 @pytest.mark.parametrize(
     ("billed", "codes"),
     [
@@ -80,13 +89,20 @@ LEDGER = [
     ],
 )
 def test_one_nano_between_bills_and_ledger_is_seen(billed, codes):
-    assert differing(money_checks(billed=billed, balances=LEDGER)) == codes
+    assert differing(checks_of_money(billed, LEDGER)) == codes
+
+
+def test_revenue_that_no_bill_posted_is_not_held_against_bills():
+    prepaid = [("EUR", -70), ("EUR", 70)]
+    everything = [(currency, balance) for _, currency, balance in LEDGER] + prepaid
+
+    assert differing(money_checks(billed=BILLED, balances=LEDGER, everything=everything)) == []
 
 
 def test_a_ledger_that_does_not_sum_to_zero_is_seen():
     balances = [*LEDGER, ("expense:bad_debt", "EUR", 1)]
 
-    assert differing(money_checks(billed=[("EUR", 100, 21, 121)], balances=balances)) == ["postings_sum_to_zero"]
+    assert differing(checks_of_money([("EUR", 100, 21, 121)], balances)) == ["postings_sum_to_zero"]
 
 
 PAYERS = pl.DataFrame({"billing_account_id": [1, 2], "payer_id": [1, 1]})

@@ -82,21 +82,25 @@ def covered_usage(usage: pl.DataFrame, *, payers: pl.DataFrame, cycles: pl.DataF
 
 
 def money_checks(
-    *, billed: Iterable[tuple[str, int, int, int]], balances: Iterable[tuple[str, str, int]]
+    *,
+    billed: Iterable[tuple[str, int, int, int]],
+    balances: Iterable[tuple[str, str, int]],
+    everything: Iterable[tuple[str, int]],
 ) -> list[Check]:
     """Bills and ledger agree in every currency. billed: currency, net, tax, total of all bills; balances: ledger
-    account, currency, debits minus credits.
+    account, currency, debits minus credits of what bills posted; everything: currency and the same of all postings.
 
     What bills earn is revenue now, or deferred until its day: the two together are the net of the bills.
     """
     ledger: dict[str, dict[str, int]] = {}
     for path, currency, balance in balances:
         sums = ledger.setdefault(currency, {"all": 0, "earned": 0, "tax": 0})
-        sums["all"] += balance
         if path.startswith(("revenue:", "liability:deferred")):
             sums["earned"] -= balance
         if path.startswith("liability:tax"):
             sums["tax"] -= balance
+    for currency, balance in everything:
+        ledger.setdefault(currency, {"all": 0, "earned": 0, "tax": 0})["all"] += balance
     checks = []
     bills = {currency: (net, tax, total) for currency, net, tax, total in billed}
     for currency in sorted(set(ledger) | set(bills)):

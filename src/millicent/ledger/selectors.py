@@ -14,21 +14,21 @@ _TRIAL_BALANCE = """
 SELECT p.ledger_account, p.currency,
        coalesce(sum(p.amount_nanos) FILTER (WHERE p.amount_nanos > 0), 0)::numeric,
        coalesce(-sum(p.amount_nanos) FILTER (WHERE p.amount_nanos < 0), 0)::numeric
-FROM ledger_posting p {entries}
+FROM ledger_posting p JOIN ledger_entry e ON e.tenant_id = p.tenant_id AND e.sequence = p.entry_sequence
+WHERE (%s::bigint IS NULL OR e.occurred_at_ms < %s) AND (%s::text[] IS NULL OR e.template = ANY(%s))
 GROUP BY p.ledger_account, p.currency
 ORDER BY p.currency, p.ledger_account
 """
-_BEFORE = "JOIN ledger_entry e ON e.tenant_id = p.tenant_id AND e.sequence = p.entry_sequence AND e.occurred_at_ms < %s"
 
 
-def trial_balance(*, until_ms: int | None = None) -> list[TrialBalanceRow]:
+def trial_balance(*, until_ms: int | None = None, templates: Sequence[str] | None = None) -> list[TrialBalanceRow]:
     """Every ledger account in every currency, over all entries that happened before `until_ms`.
 
-    In each currency debits equal credits.
+    With `templates` only over the entries that were made from these. In each currency debits equal credits.
     """
-    query = _TRIAL_BALANCE.format(entries="" if until_ms is None else _BEFORE)
+    chosen = None if templates is None else list(templates)
     with connection.cursor() as cursor:
-        cursor.execute(query, [] if until_ms is None else [until_ms])
+        cursor.execute(_TRIAL_BALANCE, [until_ms, until_ms, chosen, chosen])
         return [
             TrialBalanceRow(
                 ledger_account=path,

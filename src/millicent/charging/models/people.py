@@ -278,9 +278,7 @@ class RollingBucket(TenantTable):
         constraints = (
             models.CheckConstraint(condition=Q(left_units__gte=0, rolled__gte=0), name="a_rolling_bucket_counts_up"),
         )
-        indexes = (
-            models.Index(fields=("valid_until_ms",), condition=Q(settled=False), name="buckets_that_may_roll"),
-        )
+        indexes = (models.Index(fields=("valid_until_ms",), condition=Q(settled=False), name="buckets_that_may_roll"),)
 
 
 class Notification(TenantTable):

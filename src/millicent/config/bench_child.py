@@ -7,6 +7,7 @@ import json
 import sys
 from importlib import import_module
 
+from millicent.config.logs import configure_logs
 from millicent.config.setup import open_stores
 
 STORED = ("mediation", "billing", "charging")
@@ -16,6 +17,7 @@ PLACES = {"charging": "millicent.config.charging_bench.run"}
 
 def measure(stage: str, options: dict[str, int]) -> dict[str, object]:
     """Run one stage's benchmark; bills are also set as documents."""
+    configure_logs(log_format="console", log_level="warning")  # to standard error: the result is all that is printed
     if stage in STORED:
         open_stores(migrate=True)
     result: dict[str, object] = import_module(PLACES.get(stage, f"millicent.{stage}.bench")).run(**options)

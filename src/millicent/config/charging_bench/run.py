@@ -169,8 +169,10 @@ async def _pump(opened: OpenShard, made: list[Rows]) -> int:
 
 
 def _stores() -> None:
+    from millicent.config.logs import configure_logs
     from millicent.config.setup import open_stores
 
+    configure_logs(log_format="console", log_level="warning")
     open_stores(migrate=True)
 
 

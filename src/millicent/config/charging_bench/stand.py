@@ -20,6 +20,7 @@ from millicent.charging.server.serve import ServePlan, serve_shard
 from millicent.charging.shard import Shard
 from millicent.charging.types import ChargingPort, Unit
 from millicent.config.charging_bench.world import the_programs, the_services
+from millicent.config.logs import configure_logs
 from millicent.config.settings import settings
 from millicent.config.setup import open_stores, tenant_id_of
 
@@ -103,5 +104,6 @@ async def stand(place: ShardPlace, *, ports: Mapping[str, int], tenant_id: UUID)
 
 
 if __name__ == "__main__":
+    configure_logs(log_format="console", log_level="warning")
     open_stores()
     uvloop.run(stand(bench_place(), ports=json.loads(sys.argv[1]), tenant_id=tenant_id_of(settings().tenant)))

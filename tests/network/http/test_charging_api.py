@@ -3,7 +3,7 @@
 import asyncio
 import http.client
 import json
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from threading import Thread
 
@@ -47,13 +47,11 @@ class Api:
     def post(self, name, body, *, token=TOKEN, **headers):
         """Status, body and headers of one request."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.door.port, timeout=10)
         sent = {"Authorization": f"Bearer {token}", **{key.replace("_", "-"): value for key, value in headers.items()}}
-        connection.request("POST", f"/charging/v1/{name}", content, sent)
-        answer = connection.getresponse()
-        told = answer.status, json.loads(answer.read()), answer.headers
-        connection.close()
-        return told
+        with closing(http.client.HTTPConnection("127.0.0.1", self.door.port, timeout=10)) as connection:
+            connection.request("POST", f"/charging/v1/{name}", content, sent)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read()), answer.headers
 
     def ok(self, name, body, **headers):
         status, told, _ = self.post(name, body, **headers)
@@ -275,10 +273,9 @@ def test_while_the_shard_is_silent_a_sender_is_asked_to_come_again():
 
 
 def test_the_document_describes_every_operation(api):
-    connection = http.client.HTTPConnection("127.0.0.1", api.door.port, timeout=10)
-    connection.request("GET", "/openapi.json")
-    document = json.loads(connection.getresponse().read())
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", api.door.port, timeout=10)) as connection:
+        connection.request("GET", "/openapi.json")
+        document = json.loads(connection.getresponse().read())
 
     assert document["openapi"] == "3.1.0"
     assert {f"/charging/v1/{name}" for name in _KINDS} == document["paths"].keys()

@@ -118,14 +118,11 @@ def read_once(
     other. A reader that is new begins with the oldest batch the journal has.
     """
     with django_connection.cursor() as cursor:
-        position = _locked_position(cursor, reader=reader, shard=shard)
+        position = locked_position(cursor, reader=reader, shard=shard)
         found = list(journal_batches(cursor, shard=shard, after=position, until=position + at_most))
         if found:
             take(found)
-            cursor.execute(
-                "UPDATE charging_reader SET sequence = %s WHERE shard = %s AND name = %s",
-                [found[-1].sequence, shard, reader],
-            )
+            move_reader(cursor, reader=reader, shard=shard, sequence=found[-1].sequence)
     return len(found)
 
 
@@ -138,7 +135,8 @@ def register_reader(cursor: Cursor, *, reader: str, shard: int = 0) -> None:
     )
 
 
-def _locked_position(cursor: Cursor, *, reader: str, shard: int) -> int:
+def locked_position(cursor: Cursor, *, reader: str, shard: int) -> int:
+    """Where a reader stands; its row stays locked. Raises NothingToReplay where batches it needs are gone."""
     register_reader(cursor, reader=reader, shard=shard)
     cursor.execute("SELECT sequence FROM charging_reader WHERE shard = %s AND name = %s FOR UPDATE", [shard, reader])
     ((sequence,),) = cursor.fetchall()
@@ -146,6 +144,11 @@ def _locked_position(cursor: Cursor, *, reader: str, shard: int) -> int:
     if last and sequence + 1 < first:
         raise NothingToReplay(f"{reader} stands at batch {sequence}, and the journal begins with {first}")
     return int(sequence)
+
+
+def move_reader(cursor: Cursor, *, reader: str, shard: int, sequence: int) -> None:
+    """What a reader took is taken: in the transaction that locked its position."""
+    cursor.execute("UPDATE charging_reader SET sequence = %s WHERE shard = %s AND name = %s", [sequence, shard, reader])
 
 
 def _document(text: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from uuid import UUID
 import polars as pl
 from django.db import connection
 
-from millicent.charging.journal.read import register_reader
+from millicent.charging.journal.read import locked_position, move_reader
 from millicent.charging.live_charges import payments_of
 from millicent.charging.people import Payment
 from millicent.charging.services.declare_services import declared_charging
@@ -36,11 +36,12 @@ def bill_online_usage(*, tenant_id: UUID, stores: MediationStores, now: datetime
         return 0
 
     def take() -> pl.DataFrame:
-        position = _locked_position(shard)
-        reached = stores.lake.committed_sequence(CHARGED_TABLE, writer=f"charging-{shard}") or 0
-        if reached <= position:
-            return pl.DataFrame(schema=CHARGED_USAGE_SCHEMA)
-        _move(shard, reached)
+        with connection.cursor() as cursor:
+            position = locked_position(cursor, reader=READER, shard=shard)
+            reached = stores.lake.committed_sequence(CHARGED_TABLE, writer=f"charging-{shard}") or 0
+            if reached <= position:
+                return pl.DataFrame(schema=CHARGED_USAGE_SCHEMA)
+            move_reader(cursor, reader=READER, shard=shard, sequence=reached)
         charged = stores.lake.scan(CHARGED_TABLE)
         assert charged is not None, "a table that was written to is there"
         inside = (pl.col("shard") == shard) & (pl.col("sequence") > position) & (pl.col("sequence") <= reached)
@@ -77,20 +78,3 @@ def usage_of_charges(charged: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
     return chosen.with_columns(**columns, **empty).select(
         pl.col(name).cast(kind) for name, kind in CHARGED_USAGE_SCHEMA.items()
     )
-
-
-def _locked_position(shard: int) -> int:
-    with connection.cursor() as cursor:
-        register_reader(cursor, reader=READER, shard=shard)
-        cursor.execute(
-            "SELECT sequence FROM charging_reader WHERE shard = %s AND name = %s FOR UPDATE", [shard, READER]
-        )
-        ((position,),) = cursor.fetchall()
-    return int(position)
-
-
-def _move(shard: int, sequence: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE charging_reader SET sequence = %s WHERE shard = %s AND name = %s", [sequence, shard, READER]
-        )

@@ -14,7 +14,7 @@ import polars as pl
 from django.db import connection
 
 from millicent.catalog.selectors import catalogue_of
-from millicent.charging.journal.read import JournalledBatch, journal_batches, register_reader
+from millicent.charging.journal.read import JournalledBatch, journal_batches, locked_position, move_reader
 from millicent.charging.keys import SEPARATOR
 from millicent.charging.types import NOT_SAID, NameKind, Rows, Unit
 from millicent.kit.lake import Lake
@@ -74,7 +74,7 @@ def export_charges(*, tenant_id: UUID, lake: Lake, shard: int = 0) -> int:
     """Take the next batches to the lake; returns how many. 0: the lake is at the journal's end."""
     writer = f"charging-{shard}"
     with tenant_scope(tenant_id), connection.cursor() as cursor:
-        position = _locked_position(shard)
+        position = locked_position(cursor, reader=READER, shard=shard)
         begun = max(position, lake.committed_sequence(CHARGED_TABLE, writer=writer) or 0)
         found = list(journal_batches(cursor, shard=shard, after=begun, until=begun + BATCHES_AT_ONCE))
         reached = found[-1].sequence if found else begun
@@ -82,20 +82,8 @@ def export_charges(*, tenant_id: UUID, lake: Lake, shard: int = 0) -> int:
         if len(rows):
             lake.append(CHARGED_TABLE, rows, writer=writer, sequence=reached, partition_by=(MONTH_COLUMN,))
         if reached != position:
-            cursor.execute(
-                "UPDATE charging_reader SET sequence = %s WHERE shard = %s AND name = %s", [reached, shard, READER]
-            )
+            move_reader(cursor, reader=READER, shard=shard, sequence=reached)
     return reached - position
-
-
-def _locked_position(shard: int) -> int:
-    with connection.cursor() as cursor:
-        register_reader(cursor, reader=READER, shard=shard)
-        cursor.execute(
-            "SELECT sequence FROM charging_reader WHERE shard = %s AND name = %s FOR UPDATE", [shard, READER]
-        )
-        ((position,),) = cursor.fetchall()
-    return int(position)
 
 
 def _names(shard: int) -> Mapping[str, Sequence[str]]:

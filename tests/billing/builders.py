@@ -1,7 +1,7 @@
 """Small catalogues, accounts and usage. A builder shows only what a test is about."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from millicent.billing.ports import BalanceFacts, NoBalances
 from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
 from millicent.catalog.types import (
     MONTHLY,
@@ -211,6 +212,7 @@ class KnownFacts:
     accounts: tuple[BillingAccountFacts, ...]
     subscriptions: tuple[SubscriptionFacts, ...] = ()
     calls: pl.DataFrame
+    balances: BalanceFacts = field(default_factory=NoBalances)
 
     def releases(self, *, known_until_ms: int) -> Sequence[ReleasedCatalogue]:
         return self.catalogues

@@ -15,7 +15,7 @@ from tests.network.diameter.builders import INITIAL, SETTINGS, TERMINATION, UPDA
 from millicent.assurance.live import live_against_bill
 from millicent.assurance.types import LiveReason
 from millicent.billing.services.price_open_cycles import price_open_cycles
-from millicent.billing.sources import StoredFacts
+from millicent.charging.balance_facts import stored_facts
 from millicent.charging.live_charges import charges_between
 from millicent.charging.services.declare_services import service_map
 from millicent.charging.services.export_charges import export_charges
@@ -195,7 +195,7 @@ class Network:
     def bill_prices(self) -> list[int]:
         with tenant_scope(self.tenant_id):
             found = price_open_cycles(
-                self.payers(), facts=StoredFacts(lake=self.stores.lake), at_ms=to_ms(MONTH_END),
+                self.payers(), facts=stored_facts(self.stores.lake), at_ms=to_ms(MONTH_END),
                 known_until_ms=to_ms(MONTH_END) + 1,
             )  # fmt: skip
         return found.sort("occurred_at_ms")["amount_nanos"].to_list()

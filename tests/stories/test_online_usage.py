@@ -1,7 +1,7 @@
 """Services that no file ever tells of: what was charged live is what the bill prices, once."""
 
 import pytest
-from tests.stories.test_one_price_everywhere import CALLS, DATA, MONTH_END, SESSIONS, a_network, tariff
+from tests.stories.test_one_price_everywhere import CALLS, DATA, MONTH_END, OPENS, SESSIONS, a_network, tariff
 
 from millicent.assurance.selectors import conservation_table
 from millicent.charging.people import Payment
@@ -55,7 +55,7 @@ def test_calls_whose_usage_comes_in_files_are_left_to_the_files(network):
 def test_who_has_paid_in_advance_is_not_billed(network):
     with tenant_scope(network.tenant_id):
         (payer_id,) = network.payers()
-        agree_payment(account_id=payer_id, payment=Payment.PREPAID.value, who="ana", now=MONTH_END)
+        agree_payment(account_id=payer_id, payment=Payment.PREPAID.value, who="ana", now=OPENS)
     network.through_diameter(*SESSIONS)
 
     assert billed(network) == 0

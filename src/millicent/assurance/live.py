@@ -9,7 +9,7 @@ from millicent.assurance.comparing import differences_of, paired, totals_of
 from millicent.assurance.types import LiveAgainstBill
 from millicent.billing.live import cycle_containing
 from millicent.billing.services.price_open_cycles import price_open_cycles
-from millicent.billing.sources import StoredFacts
+from millicent.charging.balance_facts import stored_facts
 from millicent.charging.live_charges import charges_between, payments_of
 from millicent.charging.people import Payment
 from millicent.customers.selectors import billing_accounts
@@ -21,8 +21,11 @@ _SAME = ("event_key_high", "event_key_low", "payer_id", "subscription_id", "serv
 _UNITS = pl.col("charged_units") + pl.col("bucket_units")
 
 
-def live_against_bill(lake: Lake, *, now: datetime) -> LiveAgainstBill:
+def live_against_bill(lake: Lake, *, now: datetime, prepaid: bool = False) -> LiveAgainstBill:
     """Hold the cycles around `now` against the bills that would be written of them, in a tenant's scope.
+
+    With `prepaid` it looks at who paid in advance instead: their usage of files is on no bill, and says what the doors
+    missed (`only_file`) and what no record tells of (`only_online`).
 
     It looks at who pays by bill and was charged live in the cycle, and at the services that were charged live: what
     never comes through a door of charging has nothing to be held against. Sessions still open are on neither side.
@@ -30,10 +33,12 @@ def live_against_bill(lake: Lake, *, now: datetime) -> LiveAgainstBill:
     at_ms = to_ms(now)
     charged = charges_between(lake, since_ms=at_ms - _LONGEST_CYCLE_MS, until_ms=at_ms + 1)
     payers = sorted(charged["billing_account_id"].unique().to_list())
-    by_bill = [payer for payer, payment in payments_of(payers, now=now).items() if payment is not Payment.PREPAID]
+    by_bill = [
+        payer for payer, payment in payments_of(payers, now=now).items() if (payment is Payment.PREPAID) == prepaid
+    ]
     live = _of_open_cycles(charged, payer_ids=by_bill, at_ms=at_ms)
     seen = live["payer_id"].unique().to_list()
-    replayed = price_open_cycles(seen, facts=StoredFacts(lake=lake), at_ms=at_ms, known_until_ms=at_ms + 1)
+    replayed = price_open_cycles(seen, facts=stored_facts(lake), at_ms=at_ms, known_until_ms=at_ms + 1)
     pairs = paired(
         live.select(*_SAME, nanos="amount_nanos", units=_UNITS, tariff="tariff", release="catalog_release"),
         replayed.filter(pl.col("service").is_in(live["service"].unique().to_list())).select(

@@ -7,21 +7,29 @@ from collections.abc import Sequence
 
 from millicent.billing.history import carried_buckets
 from millicent.billing.rules.allowances import Bucket, carried_over, granted
+from millicent.billing.rules.charges import Charge
 from millicent.billing.rules.context import BillContext, bill_context
 from millicent.billing.rules.cycles import CycleSpan, cycle_containing
+from millicent.billing.rules.payments import paid_in_advance, payment_at
 from millicent.billing.rules.releases import NoReleaseInForce, Releases
+from millicent.billing.rules.writing import charge_written, written_charge
 from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
 from millicent.catalog.selectors import catalogue_of, releases
 
 __all__ = [
     "Bucket",
+    "Charge",
     "CycleSpan",
     "NoReleaseInForce",
     "Releases",
     "allowance_grants",
     "carried_grants",
+    "charge_written",
     "cycle_containing",
+    "paid_in_advance",
+    "payment_at",
     "released_catalogues",
+    "written_charge",
 ]
 
 

@@ -1,16 +1,53 @@
 """Where a bill's facts come from. `sources.StoredFacts` reads the stores; a test or a what-if brings its own."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
 
-from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
+from millicent.billing.rules.charges import Charge
+from millicent.billing.types import AccountGroupFacts, PaymentAgreement, ReleasedCatalogue
 from millicent.customers.types import BillingAccountFacts, PaidByAnother
+
+
+class BalanceFacts(Protocol):
+    """What balances paid, so that no bill asks for it again. Charging keeps it; billing lies beneath charging."""
+
+    def agreements(self, payer_ids: Sequence[int], *, known_until_ms: int) -> Mapping[int, Sequence[PaymentAgreement]]:
+        """How these payers agreed to pay, as recorded before an instant; those without an agreement are not in it."""
+        ...
+
+    def fees(self, since_ms_by_account: Mapping[int, int]) -> Mapping[int, Sequence[Charge]]:
+        """Fees that were taken from balances, oldest first, of service cycles from each account's instant on."""
+        ...
+
+    def used(self, payer_ids: Sequence[int], *, from_ms: int, until_ms: int) -> Mapping[int, Mapping[int, int]]:
+        """Nanos of topped-up money that usage took in [from_ms, until_ms), by payer and subscription."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoBalances:
+    """Nobody has a balance: every plan is paid by bill, or as it says itself."""
+
+    def agreements(self, payer_ids: Sequence[int], *, known_until_ms: int) -> Mapping[int, Sequence[PaymentAgreement]]:
+        return {}
+
+    def fees(self, since_ms_by_account: Mapping[int, int]) -> Mapping[int, Sequence[Charge]]:
+        return {}
+
+    def used(self, payer_ids: Sequence[int], *, from_ms: int, until_ms: int) -> Mapping[int, Mapping[int, int]]:
+        return {}
 
 
 class BillingFacts(Protocol):
     """Facts as they were known at an instant. Must be picklable: worker processes get a copy."""
+
+    @property
+    def balances(self) -> BalanceFacts:
+        """What balances paid."""
+        ...
 
     def releases(self, *, known_until_ms: int) -> Sequence[ReleasedCatalogue]:
         """Every catalogue release recorded before an instant."""

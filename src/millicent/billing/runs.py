@@ -61,7 +61,8 @@ class Parked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpriced:
-    """Usage of one subscription and service without a price. `reason` is `rating.types.Reason`."""
+    """Usage of one subscription and service without a price. `reason` is `rating.types.Reason`
+    or `billing.types.OffBill`."""
 
     payer_id: int
     cycle_from_ms: int

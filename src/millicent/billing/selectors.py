@@ -11,8 +11,8 @@ from millicent.billing.models import BillRun, ParkedAccount
 from millicent.billing.rules.comparison import PreviousBill
 from millicent.billing.rules.cycles import CycleSpan
 from millicent.billing.runs import DuePayer, Parked, RunReport, RunState
+from millicent.billing.types import reason_word
 from millicent.kit.bulk import read_frame, read_rows
-from millicent.rating.types import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def run_report(run_id: UUID) -> RunReport:
             )
         ),
         unpriced_by_reason={
-            Reason(reason).name.lower(): count
+            reason_word(reason): count
             for reason, count in read_rows(
                 "SELECT reason, sum(event_count)::bigint FROM billing_unpriced_usage WHERE run_id = %s "
                 "GROUP BY 1 ORDER BY 1",

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
+from millicent.billing.ports import BalanceFacts, NoBalances
 from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
 from millicent.catalog.selectors import catalogue_of, releases
 from millicent.customers.selectors import billing_accounts, paid_by_others, payer_groups
@@ -18,9 +19,13 @@ from millicent.subscriptions.types import SubscriptionFacts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFacts:
-    """What an installation knows. Reads happen in the caller's tenant transaction."""
+    """What an installation knows. Reads happen in the caller's tenant transaction.
+
+    `charging.balance_facts.stored_facts` makes it with the balances of the installation.
+    """
 
     lake: Lake
+    balances: BalanceFacts = field(default_factory=NoBalances)
 
     def releases(self, *, known_until_ms: int) -> Sequence[ReleasedCatalogue]:
         return [

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum, unique
+from enum import IntEnum, StrEnum, unique
 from fractions import Fraction
 
-from millicent.catalog.types import Catalogue, ChargeKind, LocalizedText, Operator
+from millicent.catalog.types import Catalogue, ChargeKind, LocalizedText, Operator, Payment
 from millicent.customers.types import BillingAccountFacts
+from millicent.rating.types import Reason
 from millicent.subscriptions.types import SubscriptionFacts
 
 
@@ -128,3 +129,24 @@ class ReleasedCatalogue:
     number: int
     effective_from_ms: int
     catalogue: Catalogue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentAgreement:
+    """How a payer pays from an instant on, whatever its plans say; None: as they say again."""
+
+    from_ms: int
+    payment: Payment | None
+
+
+@unique
+class OffBill(IntEnum):
+    """Why a usage that has a price is on no bill. Numbers are for ever; below 200 they are rating's and mediation's."""
+
+    PAID_IN_ADVANCE = 200  # the payer paid in advance when it happened: a balance paid for it
+
+
+def reason_word(reason: int) -> str:
+    """The word for why a usage is on no bill line."""
+    known = (*OffBill, *Reason)
+    return next((each.name.lower() for each in known if int(each) == reason), str(reason))

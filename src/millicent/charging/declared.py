@@ -70,6 +70,18 @@ class ThresholdRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrepaidRules:
+    """How plans that are paid in advance are charged."""
+
+    charged_live: Mapping[str, bool] = field(default_factory=dict)  # by service; not named: where a door leads to it
+    bar_unpaid: bool = False  # whoever did not pay a plan is barred, not only without what it includes
+    grace_days: int = 0  # before that
+    retry_seconds: int = 3600  # a fee that found no money is tried again so often, and at once after a top-up
+    tax_when_sold: bool = False  # single-purpose: tax is due when the balance is filled, else when it is used
+    tax_category: str = ""  # of what is sold, where tax is due then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredCharging:
     """One version of charging.yaml. `services` None: what the catalogue suggests."""
 
@@ -84,6 +96,7 @@ class DeclaredCharging:
     advances: Sequence[Advance] = ()
     credit_limits: Amounts = field(default_factory=dict)  # of postpaid and hybrid accounts; none: without limit
     vouchers: VoucherRules = field(default_factory=VoucherRules)
+    prepaid: PrepaidRules = field(default_factory=PrepaidRules)
 
     def advance_in(self, currency: str) -> Advance | None:
         return next((each for each in self.advances if each.currency == currency), None)

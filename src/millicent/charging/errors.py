@@ -1,6 +1,6 @@
 """What balances refuse to people. Each has a stable code; on refusal no balance was changed."""
 
-from millicent.kit.errors import Refusal
+from millicent.kit.errors import Outage, Refusal
 
 
 class BalanceRefused(Refusal):
@@ -67,3 +67,9 @@ class UnknownVoucherBatch(Refusal):
     """There is no voucher batch of this code, or there is one already."""
 
     code = "unknown_voucher_batch"
+
+
+class HistoryBehind(Outage):
+    """The history of balances is so far behind that nobody can say whether a command was done: ask again later."""
+
+    code = "balance_history_behind"

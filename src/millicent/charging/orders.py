@@ -12,11 +12,12 @@ from uuid import UUID
 
 from millicent.charging.errors import BalanceRefused, KeyReused
 from millicent.charging.keys import session_key
-from millicent.charging.models.people import BalanceOrder
+from millicent.charging.models.people import BalanceLine, BalanceOrder
 from millicent.charging.people import TRANSITIONS, Order, OrderState, OrderVerb
 from millicent.charging.ports import BalancePort
 from millicent.charging.provisioning.command_rows import rows_of
 from millicent.charging.provisioning.numbers import bucket_number
+from millicent.charging.remembered import refuse_while_forgetful
 from millicent.charging.types import NOT_SAID, Flag, NameKind, Result, Rows, Verb
 from millicent.kit.clock import to_ms
 from millicent.kit.tenancy import tenant_scope
@@ -90,18 +91,29 @@ def carry_out(
 ) -> list[Order]:
     """Have the shard do what is asked and write down what came of it. Outside any transaction; raises Outage.
 
-    After an Outage the orders stay asked: `settle_orders` finishes them.
+    After an Outage the orders stay asked: `settle_orders` finishes them. `repeated`: an earlier call may have sent
+    them; one that the history of balances names was done and is not sent again, however long ago that was.
     """
+    told = _told([order.key for order in orders], tenant_id=tenant_id) if repeated else frozenset()
     done = []
     for order in orders:
         available_nanos: int | None = None
-        if order.state == OrderState.ASKED:
+        if order.state == OrderState.ASKED and order.key in told:
+            settle(order, result=Result.DONE, tenant_id=tenant_id, now=now)
+        elif order.state == OrderState.ASKED:
             answers = _submit(order, port=port, now_ms=to_ms(now))
             # of a transfer it is the receiver's, and none of the giver's business
             available_nanos = None if order.other_account_id else int(answers["available_nanos"][0])
             settle(order, result=Result(int(answers["result"][0])), tenant_id=tenant_id, now=now)
         done.append(as_order(order, available_nanos=available_nanos, repeated=repeated))
     return done
+
+
+def _told(keys: Sequence[str], *, tenant_id: UUID) -> frozenset[str]:
+    """Those of the orders that a balance's history names. Raises HistoryBehind where it cannot be trusted."""
+    with tenant_scope(tenant_id):
+        refuse_while_forgetful()
+        return frozenset(BalanceLine.objects.filter(order_key__in=keys).values_list("order_key", flat=True))
 
 
 def settle(order: BalanceOrder, *, result: Result, tenant_id: UUID, now: datetime) -> None:

@@ -17,6 +17,7 @@ class OrderVerb(StrEnum):
     TRANSFER = "transfer"
     ADVANCE = "advance"  # emergency credit: money now, owed until the next top-up
     RESTORE = "restore"  # what expired within its grace comes back
+    FEE = "fee"  # what a plan costs, or what of it comes back
 
 
 @unique

@@ -14,6 +14,7 @@ from millicent.charging.services.export_charges import export_charges
 from millicent.charging.services.keep_history import keep_history
 from millicent.charging.services.post_usage_days import post_usage_days
 from millicent.charging.services.provision_shard import provision_shard
+from millicent.charging.services.record_usage import record_usage
 from millicent.charging.services.settle_orders import settle_orders
 from millicent.config.settings import settings
 from millicent.config.setup import tenant_lake
@@ -25,6 +26,7 @@ CHARGING_WORKS: dict[str, Declared] = {
     "tell the shard": Declared(function=f"{_HERE}:tell_shard", every_seconds=5),
     "settle balance orders": Declared(function=f"{_HERE}:settle_waiting_orders", every_seconds=10),
     "keep balance history": Declared(function=f"{_HERE}:keep_all_history", every_seconds=1),
+    "charge usage of files": Declared(function=f"{_HERE}:charge_usage_of_files", every_seconds=30),
     "carry allowances over": Declared(function=f"{_HERE}:carry_allowances_over", every_seconds=10),
     "warn of expiry": Declared(function=f"{_HERE}:warn_of_near_expiry", every_seconds=600),
     "deliver notifications": Declared(function=f"{_HERE}:deliver_waiting_notifications", every_seconds=2),
@@ -44,7 +46,7 @@ def shard_port() -> Iterator[SyncChargingClient]:
 
 def tell_shard(*, tenant_id: UUID, now: datetime) -> int:
     with shard_port() as port:
-        return provision_shard(tenant_id=tenant_id, port=port, now=now).commands
+        return provision_shard(tenant_id=tenant_id, port=port, now=now, lake=tenant_lake(tenant_id)).commands
 
 
 def settle_waiting_orders(*, tenant_id: UUID, now: datetime) -> int:
@@ -57,6 +59,11 @@ def keep_all_history(*, tenant_id: UUID, now: datetime) -> int:
     while step := keep_history(tenant_id=tenant_id, now=now):
         count += step
     return count
+
+
+def charge_usage_of_files(*, tenant_id: UUID, now: datetime) -> int:
+    with shard_port() as port:
+        return record_usage(tenant_id=tenant_id, port=port, lake=tenant_lake(tenant_id), now=now)
 
 
 def carry_allowances_over(*, tenant_id: UUID, now: datetime) -> int:

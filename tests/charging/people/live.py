@@ -53,8 +53,8 @@ class LiveShard:
     def number_of(self, kind: NameKind, text: str) -> int:
         return self.shard.number_of(kind, text)
 
-    def provisioned(self, *, now=NOW) -> "LiveShard":
-        provision_shard(tenant_id=self.tenant_id, port=self, now=now)
+    def provisioned(self, *, now=NOW, lake=None) -> "LiveShard":
+        provision_shard(tenant_id=self.tenant_id, port=self, now=now, lake=lake)
         return self
 
     def tick(self, now) -> None:

@@ -47,13 +47,19 @@ def compute_bills(
     issued: Sequence[Charge],
     issued_at_ms: int,
     most_lines: int = MOST_LINES,
+    with_fees: bool = True,
 ) -> tuple[ComputedBill, ...]:
     """The bills of one payer for one cycle, one for each currency, in the order of their codes.
 
     `usage` holds the usage charges of every cycle in `replayed` (the current one and those computed again);
-    `issued` what earlier bills charged, oldest first, for every service cycle that may still change.
+    `issued` what earlier bills charged, oldest first, for every service cycle that may still change. Of a payer that
+    pays in advance when the cycle ends, a balance pays the fees: `with_fees` False, only usage of before is billed.
     """
-    charges = bill_charges(context, usage=usage, replayed=replayed, issued=issued)
+    charges = (
+        bill_charges(context, usage=usage, replayed=replayed, issued=issued)
+        if with_fees
+        else usage_charges_of(context, usage=usage, replayed=replayed, issued=issued)
+    )
     if len(charges) > most_lines:
         raise RunawayBill(
             f"{len(charges)} lines for {context.group.payer.code}: more than {most_lines}", lines=len(charges)
@@ -85,6 +91,22 @@ def bill_charges(
     touched.update({charge.key.service_cycle_from_ms: charge.service_cycle_until_ms for charge in first})
     second = _dependent(context, should=should, before=before, spoken_for=spoken_for, touched=touched)
     return [*first, *second]
+
+
+def usage_charges_of(
+    context: BillContext,
+    *,
+    usage: Mapping[ChargeKey, Charge],
+    replayed: Sequence[CycleSpan],
+    issued: Sequence[Charge],
+) -> list[Charge]:
+    """What this bill charges for usage alone. Fees that were billed earlier stay as they are."""
+    before = {
+        key: charge
+        for key, charge in charged_before(issued).items()
+        if key.kind is ChargeKind.USAGE and _speaks_for(charge, context=context, replayed=replayed)
+    }
+    return differences(should=usage, before=before)
 
 
 def _speaks_for(charge: Charge, *, context: BillContext, replayed: Sequence[CycleSpan]) -> bool:

@@ -14,6 +14,7 @@ from millicent.billing.rules.cycles import CycleSpan
 from millicent.billing.rules.holdings import HeldRun
 from millicent.billing.rules.rounding import to_minor_units
 from millicent.billing.rules.words import case_words, together, with_case
+from millicent.billing.types import OffBill
 from millicent.catalog.types import ChargeKind, LocalizedText
 from millicent.rating.types import COUNTER_COLUMNS, GRANT_COLUMNS, HOLDING_COLUMNS, Leg, Reason
 
@@ -147,6 +148,28 @@ def sum_usage(rated: pl.DataFrame) -> UsageSums:
         priced=[PricedSum._make(row) for row in priced.select(PricedSum._fields).iter_rows()],
         unpriced=[UnpricedSum._make(row) for row in unpriced.select(UnpricedSum._fields).iter_rows()],
     )
+
+
+def off_the_bill(rated: pl.DataFrame, *, advance: Mapping[int, Sequence[CycleSpan]]) -> pl.DataFrame:
+    """The same, where what was used while its payer paid in advance has that as its reason.
+
+    It was priced with the rest, because it took of the same allowances and tiers. `advance` is by billing account.
+    """
+    spans = [(account, span.from_ms, span.until_ms) for account, found in advance.items() for span in found]
+    if not spans:
+        return rated
+    names = ("billing_account_id", "advance_from_ms", "advance_until_ms")
+    windows = pl.DataFrame(spans, schema=dict.fromkeys(names, pl.Int64), orient="row")
+    inside = (pl.col("occurred_at_ms") >= pl.col("advance_from_ms")) & (
+        pl.col("occurred_at_ms") < pl.col("advance_until_ms")
+    )
+    numbered = rated.with_row_index("place")
+    retail = numbered.filter(pl.col("leg") == int(Leg.RETAIL))
+    paid = retail.select("place", "billing_account_id", "occurred_at_ms").join(windows, on="billing_account_id")
+    reason = pl.when(pl.col("place").is_in(paid.filter(inside)["place"].implode()))
+    return numbered.with_columns(
+        reason.then(pl.lit(int(OffBill.PAID_IN_ADVANCE), rated.schema["reason"])).otherwise("reason").alias("reason")
+    ).drop("place")
 
 
 class UsageTexts:

@@ -14,6 +14,7 @@ from millicent.billing.rules.bill import MOST_LINES, compute_bills
 from millicent.billing.rules.charges import Charge, ChargeKey
 from millicent.billing.rules.context import BillContext, bill_context
 from millicent.billing.rules.cycles import CycleSpan
+from millicent.billing.rules.payments import paid_in_advance
 from millicent.billing.rules.pricing import (
     PricedSum,
     UnpricedSum,
@@ -21,6 +22,7 @@ from millicent.billing.rules.pricing import (
     closing_buckets,
     grant_frame,
     holding_layers,
+    off_the_bill,
     sum_usage,
     usage_charges,
 )
@@ -50,6 +52,7 @@ class _Work:
     usage: dict[ChargeKey, Charge] = field(default_factory=dict)
     closed: list[ClosedCycle] = field(default_factory=list)
     unpriced: list[Unpriced] = field(default_factory=list)
+    advance: tuple[CycleSpan, ...] = ()  # when the payer paid in advance
     usage_in: int = 0
     parked: Parked | None = None
 
@@ -129,7 +132,8 @@ def _works(
         work.unpriced_before = unpriced.get(due.payer_id, work.unpriced_before)
         works.append(work)
     _bring_terms(works, facts=facts, known_until_ms=order.known_until_ms)
-    _bring_history(works)
+    _bring_history(works, facts=facts)
+    _bring_payments(works, facts=facts, known_until_ms=order.known_until_ms)
     return works, parked
 
 
@@ -178,10 +182,21 @@ def _bring_terms(works: Sequence[_Work], *, facts: BillingFacts, known_until_ms:
             work.context = replace(work.context, terms=terms[work.due.payer_id])
 
 
-def _bring_history(works: Sequence[_Work]) -> None:
-    """What was charged before, and what the cycle before the first replayed one left of its allowances."""
+def _bring_payments(works: Sequence[_Work], *, facts: BillingFacts, known_until_ms: int) -> None:
+    """When each payer paid in advance."""
+    agreements = facts.balances.agreements([work.due.payer_id for work in works], known_until_ms=known_until_ms)
+    for work in works:
+        work.advance = paid_in_advance(
+            work.context.group, releases=work.context.releases, agreements=agreements.get(work.due.payer_id, ())
+        )
+
+
+def _bring_history(works: Sequence[_Work], *, facts: BillingFacts) -> None:
+    """What was charged before, by bill or to a balance, and what the cycle before left of its allowances."""
     since = {account_id: work.context.replay_from_ms for work in works for account_id in work.account_ids}
     issued = history.issued_charges(since)
+    for account_id, fees in facts.balances.fees(since).items():
+        issued[account_id] = [*issued.get(account_id, ()), *fees]
     buckets = history.carried_buckets({work.due.payer_id: work.cycles[0].from_ms for work in works})
     for work in works:
         work.issued = [charge for account_id in work.account_ids for charge in issued.get(account_id, ())]
@@ -305,7 +320,8 @@ def _price_together(
         grants=grant_frame(together),
     )
     closing = closing_buckets(together, grants=priced.grants)
-    sums = sum_usage(priced.rated)
+    advance = {account_id: work.advance for work, _ in now if work.advance for account_id in work.account_ids}
+    sums = sum_usage(off_the_bill(priced.rated, advance=advance))
     priced_rows = _by_account(sums.priced)
     unpriced_rows = _by_account(sums.unpriced)
     start = 0
@@ -369,6 +385,7 @@ def _result(work: _Work, *, order: BatchOrder, most_lines: int) -> PayerResult:
         issued=work.issued,
         issued_at_ms=order.issued_at_ms,
         most_lines=most_lines,
+        with_fees=not any(span.from_ms < work.due.cycle.until_ms <= span.until_ms for span in work.advance),
     )
     billed = sum(line.charge.event_count for each in bills for line in each.lines if line.charge.key.service)
     unpriced = sum(each.event_count for each in work.unpriced)

@@ -9,7 +9,8 @@ from millicent.billing.ports import BillingFacts
 from millicent.billing.rules.allowances import carried_over, granted
 from millicent.billing.rules.context import bill_context
 from millicent.billing.rules.cycles import CycleSpan
-from millicent.billing.rules.pricing import grant_frame, holding_layers
+from millicent.billing.rules.payments import paid_in_advance
+from millicent.billing.rules.pricing import grant_frame, holding_layers, off_the_bill
 from millicent.billing.services.price_retail import pricing_of
 from millicent.billing.types import UsageDetail
 from millicent.rating.types import Leg, Reason
@@ -40,7 +41,12 @@ def itemise_bill(number: str, *, facts: BillingFacts) -> tuple[UsageDetail, ...]
     priced = pricing.price(usage, holdings=holding_layers([(context, cycle)]), grants=grant_frame(buckets))
     units = {code: each.unit for code, each in context.releases.at(cycle.from_ms).catalogue.specifications.items()}
     codes = {held.facts.subscription_id: held.facts.code for held in context.subscriptions}
-    return _details(priced.rated, usage=usage, currency=row.currency, codes=codes, units=units)
+    agreements = facts.balances.agreements([row.payer_id], known_until_ms=known_ms).get(row.payer_id, ())
+    spans = paid_in_advance(context.group, releases=pricing.releases, agreements=agreements)
+    advance = {account.billing_account_id: spans for account in context.group.accounts}
+    return _details(
+        off_the_bill(priced.rated, advance=advance), usage=usage, currency=row.currency, codes=codes, units=units
+    )
 
 
 def _details(

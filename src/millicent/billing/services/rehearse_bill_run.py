@@ -14,9 +14,8 @@ from millicent.billing.runs import BatchOrder, ComputedBatch, Parked
 from millicent.billing.services.compute_batch import compute_batch
 from millicent.billing.services.plan_bill_run import BATCH_SIZE, batches_of, due_payers
 from millicent.billing.services.price_retail import pricing_of
-from millicent.billing.types import Bill
+from millicent.billing.types import Bill, reason_word
 from millicent.kit.clock import to_ms
-from millicent.rating.types import Reason
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,7 +78,7 @@ def _take(rehearsal: Rehearsal, *, computed: ComputedBatch, keep_bills: bool, fi
         rehearsal.usage_billed += result.usage_billed
         rehearsal.usage_unpriced += result.usage_unpriced
         for each in result.unpriced:
-            name = Reason(each.reason).name.lower()
+            name = reason_word(each.reason)
             rehearsal.unpriced_by_reason[name] = rehearsal.unpriced_by_reason.get(name, 0) + each.event_count
     for bill in bills:
         rehearsal.totals[bill.currency] = rehearsal.totals.get(bill.currency, 0) + bill.total_nanos

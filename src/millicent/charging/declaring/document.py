@@ -8,6 +8,7 @@ from millicent.charging.declared import (
     Advance,
     Bonus,
     DeclaredCharging,
+    PrepaidRules,
     ThresholdRules,
     TopUpRules,
     TransferRules,
@@ -29,6 +30,9 @@ _KINDS = {
 }
 _FINAL = {each.name.lower(): each for each in FinalAction if each is not FinalAction.NONE}
 _USAGE_FROM = {"online": True, "files": False}
+_CHARGED = {"live": True, "files": False}
+_UNPAID = {"no_allowances": False, "barred": True}
+_TAXED = {"used": False, "sold": True}
 _DIRECTIONS = {each: each for each in ("originating", "terminating", "forwarded")}
 
 
@@ -53,6 +57,7 @@ def read_charging(
         advances=[_advance(part) for part in whole.parts("emergency_credit")],
         credit_limits=whole.amounts("credit_limits"),
         vouchers=_vouchers(whole.part("vouchers")),
+        prepaid=_prepaid(whole.part("prepaid"), specifications=specifications),
     )
     whole.done()
     return declared
@@ -61,9 +66,7 @@ def read_charging(
 def _online_services(part: Part, *, specifications: Specifications) -> frozenset[str]:
     """Services whose usage comes from charging itself; all others' comes in files."""
     for service in part.values:
-        if service not in specifications:
-            known = ", ".join(specifications) or "none: release a catalogue first"
-            raise BadInput(f"the catalogue has no service {service!r}", where=part.at(service), cure=f"It has {known}.")
+        _known_service(service, part=part, specifications=specifications)
     found = frozenset(each for each in part.values if part.choice(each, _USAGE_FROM, default=False))
     part.done()
     return found
@@ -198,3 +201,29 @@ def _vouchers(part: Part) -> VoucherRules:
     )
     part.done()
     return rules
+
+
+def _prepaid(part: Part, *, specifications: Specifications) -> PrepaidRules:
+    usual = PrepaidRules()
+    charged, unpaid, tax = part.part("charged"), part.part("unpaid"), part.part("tax")
+    for service in charged.values:
+        _known_service(service, part=charged, specifications=specifications)
+    rules = PrepaidRules(
+        charged_live={str(each): charged.choice(each, _CHARGED, default=True) for each in charged.values},
+        bar_unpaid=unpaid.choice("then", _UNPAID, usual.bar_unpaid),
+        grace_days=unpaid.days("grace", usual.grace_days) or 0,
+        retry_seconds=unpaid.seconds("retry", usual.retry_seconds, least=60),
+        tax_when_sold=tax.choice("when", _TAXED, usual.tax_when_sold),
+        tax_category=tax.text("category", ""),
+    )
+    if rules.tax_when_sold and not rules.tax_category:
+        raise BadInput("needs category", where=tax.at("when"), cure="Name the tax category of all that can be bought.")
+    for each in (charged, unpaid, tax, part):
+        each.done()
+    return rules
+
+
+def _known_service(service: str, *, part: Part, specifications: Specifications) -> None:
+    if service not in specifications:
+        known = ", ".join(specifications) or "none: release a catalogue first"
+        raise BadInput(f"the catalogue has no service {service!r}", where=part.at(service), cure=f"It has {known}.")

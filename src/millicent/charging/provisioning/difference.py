@@ -20,14 +20,15 @@ from millicent.charging.types import Rows, commands
 
 
 def commands_of_load(facts: LiveFacts, *, names: NameNumbers) -> list[Rows]:
-    """Everything, in an order in which each command finds what it refers to."""
+    """Everything, in an order in which each command finds what it refers to. Identifiers come last: from then on
+    doors find who it is, and what was used before must have been told."""
     at_ms = facts.at_ms
     return [
         account_rows(facts.accounts, names=names, at_ms=at_ms),
         credit_rows(facts.accounts, at_ms=at_ms),
         subscriber_rows(facts.subscribers, names=names, at_ms=at_ms),
-        identifier_rows(facts.identifiers, at_ms=at_ms),
         grant_rows(facts.grants, names=names, at_ms=at_ms),
+        identifier_rows(facts.identifiers, at_ms=at_ms),
     ]
 
 
@@ -35,6 +36,7 @@ def commands_between(old: LiveFacts, new: LiveFacts, *, names: NameNumbers) -> l
     """What must be said so that a shard that knows `old` knows `new`. Said again, it changes nothing more.
 
     A bucket that ends with its cycle ends in the shard by itself; one whose offering went away earlier is ended here.
+    Identifiers come last, as in a load.
     """
     at_ms = new.at_ms
     accounts = new.accounts  # few, and what was declared or agreed for them is not kept by instant
@@ -51,10 +53,10 @@ def commands_between(old: LiveFacts, new: LiveFacts, *, names: NameNumbers) -> l
         account_rows(accounts, names=names, at_ms=at_ms),
         credit_rows(accounts, at_ms=at_ms),
         subscriber_rows(subscribers, names=names, at_ms=at_ms),
-        identifier_rows(_new_rows(old.identifiers, new.identifiers), at_ms=at_ms),
         roll_rows(rolled, names=names, at_ms=at_ms),
         expire_rows(ended, at_ms=at_ms),
         grant_rows(new.grants.join(old.grants, on="bucket_id", how="anti"), names=names, at_ms=at_ms),
+        identifier_rows(_new_rows(old.identifiers, new.identifiers), at_ms=at_ms),
     ]
 
 

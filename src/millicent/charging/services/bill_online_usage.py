@@ -10,11 +10,14 @@ from uuid import UUID
 import polars as pl
 from django.db import connection
 
+from millicent.billing.live import released_catalogues
+from millicent.billing.sources import StoredFacts
+from millicent.charging.balance_facts import advance_spans, stored_facts
 from millicent.charging.journal.read import locked_position, move_reader
-from millicent.charging.live_charges import payments_of
-from millicent.charging.people import Payment
+from millicent.charging.provisioning.file_usage import FILES_GROUP
 from millicent.charging.services.declare_services import declared_charging
 from millicent.charging.services.export_charges import CHARGED_TABLE
+from millicent.kit.clock import to_ms
 from millicent.kit.tenancy import tenant_scope
 from millicent.mediation.services.accept_charged_usage import CHARGED_USAGE_SCHEMA, accept_charged_usage
 from millicent.mediation.stores import MediationStores
@@ -44,8 +47,12 @@ def bill_online_usage(*, tenant_id: UUID, stores: MediationStores, now: datetime
             move_reader(cursor, reader=READER, shard=shard, sequence=reached)
         charged = stores.lake.scan(CHARGED_TABLE)
         assert charged is not None, "a table that was written to is there"
-        inside = (pl.col("shard") == shard) & (pl.col("sequence") > position) & (pl.col("sequence") <= reached)
-        return usage_of_charges(charged.filter(inside & pl.col("service").is_in(sorted(services))).collect(), now=now)
+        by_door = pl.col("rating_group") != FILES_GROUP  # the others came by file, and are usage already
+        inside = (
+            by_door & (pl.col("shard") == shard) & (pl.col("sequence") > position) & (pl.col("sequence") <= reached)
+        )
+        chosen = charged.filter(inside & pl.col("service").is_in(sorted(services))).collect()
+        return usage_of_charges(chosen, facts=stored_facts(stores.lake), now=now)
 
     report = accept_charged_usage(
         take, tenant_id=tenant_id, stores=stores, name=f"charged live, {now.isoformat(timespec='seconds')}", now=now
@@ -53,11 +60,13 @@ def bill_online_usage(*, tenant_id: UUID, stores: MediationStores, now: datetime
     return 0 if report is None else report.usages
 
 
-def usage_of_charges(charged: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
-    """Charges of those who pay by bill, as usage. In a tenant's scope."""
+def usage_of_charges(charged: pl.DataFrame, *, facts: StoredFacts, now: datetime) -> pl.DataFrame:
+    """Charges of those who paid by bill when they used it, as usage. In a tenant's scope."""
     payers = charged["billing_account_id"].unique().to_list()
-    by_bill = [payer for payer, how in payments_of(payers, now=now).items() if how is not Payment.PREPAID]
-    chosen = charged.filter(pl.col("billing_account_id").is_in(by_bill))
+    spans = advance_spans(payers, facts=facts, released=released_catalogues(), at_ms=to_ms(now))
+    used = charged.select("billing_account_id", "occurred_at_ms").iter_rows()
+    by_bill = [not any(each.from_ms <= at_ms < each.until_ms for each in spans.get(payer, ())) for payer, at_ms in used]
+    chosen = charged.filter(pl.Series(by_bill, dtype=pl.Boolean))
     accounts = account_by_subscription(chosen["subscription_id"].unique().to_list())
     octets = pl.col("unit").is_in(["total_octets", "input_octets", "output_octets"])
     told = pl.col("uplink_bytes") + pl.col("downlink_bytes")

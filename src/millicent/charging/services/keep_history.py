@@ -14,10 +14,12 @@ from millicent.charging.history.lines import line_frame
 from millicent.charging.history.movements import EXPIRED, movement_frame
 from millicent.charging.history.notices import notifications_of, occasions_of_losses, occasions_of_notices
 from millicent.charging.history.postings import OrderFacts, entries_of
+from millicent.charging.history.recorded import keep_recorded
 from millicent.charging.history.rolling import keep_rolling, rolling_allowances
 from millicent.charging.journal.read import JournalledBatch, read_once
 from millicent.charging.models.people import BalanceOrder, LostBalance, Notification, UsageDay
 from millicent.charging.people import OrderVerb
+from millicent.charging.remembered import HISTORY_READER
 from millicent.charging.services.declare_services import declared_charging
 from millicent.charging.services.post_usage_days import post_open_entries
 from millicent.charging.services.top_up import REPAID
@@ -25,7 +27,6 @@ from millicent.charging.types import BucketKind
 from millicent.kit.bulk import insert_frame
 from millicent.kit.tenancy import tenant_scope
 
-READER = "people"
 _REVENUE = "revenue:usage"
 
 
@@ -35,7 +36,7 @@ def keep_history(*, tenant_id: UUID, now: datetime, shard: int = 0) -> int:
     Killed at any point, nothing is kept twice and nothing is left out. 0: the reader is at the journal's end.
     """
     with tenant_scope(tenant_id):
-        return read_once(reader=READER, shard=shard, take=partial(take_batches, shard=shard, now=now))
+        return read_once(reader=HISTORY_READER, shard=shard, take=partial(take_batches, shard=shard, now=now))
 
 
 def take_batches(batches: Sequence[JournalledBatch], *, shard: int, now: datetime) -> None:
@@ -44,6 +45,7 @@ def take_batches(batches: Sequence[JournalledBatch], *, shard: int, now: datetim
     if len(moved):
         insert_frame(line_frame(moved, shard=shard), table="charging_balance_line")
         _add_usage(moved, shard=shard)
+    keep_recorded(batches, shard=shard)
     keep_rolling(batches, moved, shard=shard, rolling=_rolling())
     occasions = [*occasions_of_notices(batches, shard=shard), *occasions_of_losses(_keep_lost(moved, shard=shard))]
     if occasions:

@@ -17,13 +17,15 @@ from millicent.charging.declared import DeclaredCharging
 from millicent.charging.models.people import AccountAgreement, ProvisioningPosition
 from millicent.charging.ports import BalancePort
 from millicent.charging.provisioning.command_rows import policy_rows
-from millicent.charging.provisioning.difference import commands_between, commands_of_load, digests_of, part_of, together
+from millicent.charging.provisioning.difference import commands_between, commands_of_load, digests_of, part_of
 from millicent.charging.provisioning.live_facts import cycle_of, live_facts
 from millicent.charging.provisioning.telling import Provisioned, Telling
 from millicent.charging.services.declare_services import declared_charging, service_map
+from millicent.charging.services.welcome_arrivals import Arrivals
 from millicent.charging.types_map import QuotaPolicy
 from millicent.customers.live import accounts_changed, accounts_turning, cycle_turns, paid_together
 from millicent.kit.clock import to_ms
+from millicent.kit.lake import Lake
 from millicent.kit.tenancy import tenant_scope
 from millicent.subscriptions.live import billing_accounts_of, subscription_ids_of, subscriptions_changed
 
@@ -33,9 +35,18 @@ SUBSCRIPTIONS_AT_ONCE = 20_000
 
 
 def provision_shard(
-    *, tenant_id: UUID, port: BalancePort, now: datetime, shard: int = 0, at_once: int = SUBSCRIPTIONS_AT_ONCE
+    *,
+    tenant_id: UUID,
+    port: BalancePort,
+    now: datetime,
+    lake: Lake | None = None,
+    shard: int = 0,
+    at_once: int = SUBSCRIPTIONS_AT_ONCE,
 ) -> Provisioned:
     """Bring the shard up to `now`. May be killed at any point and called again. Opens its own tenant scopes.
+
+    Whoever is new to the shard comes with what `lake` says they used in the running cycle, so that allowances, tiers
+    and limits stand as the bill will have them; without a lake nothing was used before.
 
     Without a catalogue release there is nothing to tell. Raises Outage when the shard does not answer.
     """
@@ -50,6 +61,7 @@ def provision_shard(
     if position is None:
         position = _begin(tenant_id, shard=shard, now_ms=to_ms(now))
     telling = Telling(port)
+    arrivals = Arrivals(tenant_id=tenant_id, lake=lake, released=released, now=now, shard=shard)
     newest = (declared.version, max(view.number for view in released.views))
     declaration_is_new = newest != (position.declared_version, position.release_number)
     if declaration_is_new:
@@ -57,10 +69,13 @@ def provision_shard(
     if position.loaded:
         told = _follow(
             tenant_id, telling, released=released, declared=declared, position=position, now_ms=to_ms(now),
-            everybody=declaration_is_new,
+            everybody=declaration_is_new, arrivals=arrivals,
         )  # fmt: skip
     else:
-        told = _load(tenant_id, telling, released=released, declared=declared, position=position, at_once=at_once)
+        told = _load(
+            tenant_id, telling, released=released, declared=declared, position=position, at_once=at_once,
+            arrivals=arrivals,
+        )  # fmt: skip
     _move(
         tenant_id, shard=shard, known_at_ms=to_ms(now) if position.loaded else position.known_at_ms, loaded=True,
         declared_version=newest[0], release_number=newest[1], recently_told=told,
@@ -85,6 +100,7 @@ def _load(
     declared: DeclaredCharging,
     position: ProvisioningPosition,
     at_once: int,
+    arrivals: Arrivals,
 ) -> Told:
     """Everybody, as of the instant at which the load began; the position says how far an earlier call came."""
     at_ms = position.known_at_ms
@@ -95,7 +111,7 @@ def _load(
     waiting = waiting.filter(waiting > position.loaded_until_id)
     for chosen in waiting.to_frame().iter_slices(at_once):
         part = part_of(facts, chosen["subscription_id"])
-        telling.tell(together(commands_of_load(part, names=telling.names)))
+        arrivals.welcome(part.subscribers, telling=telling, blocks=commands_of_load(part, names=telling.names))
         telling.subscriptions += len(chosen)
         _move(tenant_id, shard=position.shard, loaded_until_id=int(chosen["subscription_id"][-1]))
     digests = digests_of(part_of(facts, pl.Series(recent, dtype=pl.Int64)))
@@ -111,6 +127,7 @@ def _follow(
     position: ProvisioningPosition,
     now_ms: int,
     everybody: bool,
+    arrivals: Arrivals,
 ) -> Told:
     """What changed since the position: in the stores, by an instant that came, by a cycle that began."""
     then_ms, told = position.known_at_ms, dict(position.recently_told)
@@ -124,7 +141,9 @@ def _follow(
     digests = digests_of(new)
     fresh = [each for each, digest in digests.items() if told.get(str(each), [None])[0] != digest]
     fresh_ids = pl.Series("subscription_id", fresh, dtype=pl.Int64)
-    telling.tell(together(commands_between(part_of(old, fresh_ids), part_of(new, fresh_ids), names=telling.names)))
+    before, after = part_of(old, fresh_ids), part_of(new, fresh_ids)
+    come = after.subscribers.join(before.subscribers, on="subscription_id", how="anti")
+    arrivals.welcome(come, telling=telling, blocks=commands_between(before, after, names=telling.names))
     telling.subscriptions += len(fresh)
     told |= {str(each): [digests[each], now_ms + LOOK_BACK_MS] for each in fresh} if not everybody else {}
     return _still_recent(told, now_ms=now_ms)

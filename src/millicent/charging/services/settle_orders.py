@@ -3,11 +3,10 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from millicent.charging.models.people import BalanceLine, BalanceOrder
-from millicent.charging.orders import carry_out, settle
+from millicent.charging.models.people import BalanceOrder
+from millicent.charging.orders import carry_out
 from millicent.charging.people import OrderState
 from millicent.charging.ports import BalancePort
-from millicent.charging.types import Result
 from millicent.kit.clock import to_ms
 from millicent.kit.tenancy import tenant_scope
 
@@ -18,7 +17,8 @@ _AT_ONCE = 100
 def settle_orders(*, tenant_id: UUID, port: BalancePort, now: datetime) -> int:
     """Carry out what waits, oldest first; returns how many were finished. Safe to call at any time, by anybody.
 
-    An order that a balance's history already names was done: it is not sent again, however long ago that was.
+    An order that a balance's history already names was done: it is not sent again, however long ago that was. Raises
+    HistoryBehind where the history is too far behind to say so, and Outage.
     """
     with tenant_scope(tenant_id):
         waiting = list(
@@ -26,11 +26,5 @@ def settle_orders(*, tenant_id: UUID, port: BalancePort, now: datetime) -> int:
                 "asked_at_ms", "id"
             )[:_AT_ONCE]
         )
-        told = BalanceLine.objects.filter(order_key__in=[order.key for order in waiting])
-        done = set(told.values_list("order_key", flat=True))
-    for order in waiting:
-        if order.key in done:
-            settle(order, result=Result.DONE, tenant_id=tenant_id, now=now)
-        else:
-            carry_out([order], tenant_id=tenant_id, port=port, now=now)
+    carry_out(waiting, tenant_id=tenant_id, port=port, now=now, repeated=True)
     return len(waiting)

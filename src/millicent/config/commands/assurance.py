@@ -37,12 +37,15 @@ def conservation(as_json: bool = JSON_OPTION) -> None:
 
 
 @app.command("live")
-def live(as_json: bool = JSON_OPTION) -> None:
+def live(
+    prepaid: bool = typer.Option(False, "--prepaid", help="Who paid in advance: what doors and files do not share."),
+    as_json: bool = JSON_OPTION,
+) -> None:
     """The running cycles as charged live, against the replay of their bills. Exit status 3 when they differ."""
     with tenant_work() as tenant_id:
         from millicent.assurance.live import live_against_bill
 
-        found = live_against_bill(tenant_lake(tenant_id), now=system_now())
+        found = live_against_bill(tenant_lake(tenant_id), now=system_now(), prepaid=prepaid)
     if as_json:
         show_json(asdict(found) | {"holds": found.holds})
     else:

@@ -44,13 +44,13 @@ def rehearse(
     """Compute every bill that is due, compare with the last cycle, change nothing."""
     from millicent.billing.services.plan_bill_run import due_payers
     from millicent.billing.services.rehearse_bill_run import rehearse_bill_run
-    from millicent.billing.sources import StoredFacts
+    from millicent.charging.balance_facts import stored_facts
     from millicent.kit.clock import to_ms
 
     now = system_now()
     until = _through(through, zone=zone, now=now)
     with tenant_work() as tenant_id:
-        facts = StoredFacts(lake=tenant_lake(tenant_id))
+        facts = stored_facts(tenant_lake(tenant_id))
         with progress(
             "rehearsing", len(due_payers(facts, through_ms=to_ms(until), known_until_ms=to_ms(now)))
         ) as advance:
@@ -102,12 +102,12 @@ def release(
     """Issue every bill that is due, cycle after cycle. A run that was stopped goes on where it was."""
     open_stores()
     from millicent.billing.services.release_bill_run import release_bill_run
-    from millicent.billing.sources import StoredFacts
+    from millicent.charging.balance_facts import stored_facts
 
     now = system_now()
     until = _through(through, zone=zone, now=now)
     tenant_id = tenant_id_of(settings().tenant)
-    facts = StoredFacts(lake=tenant_lake(tenant_id))
+    facts = stored_facts(tenant_lake(tenant_id))
     reports = []
     while True:
         with progress("releasing", None) as advance:
@@ -248,7 +248,7 @@ def _show_run(report: Any) -> None:
 
 def _show_unpriced(by_reason: dict[str, int]) -> None:
     if by_reason:
-        show_table("Usage without a price", ("reason", "usages"), sorted(by_reason.items()), as_json=False)
+        show_table("Usage on no bill line", ("reason", "usages"), sorted(by_reason.items()), as_json=False)
 
 
 def _show_parked(parked: Any) -> None:

@@ -42,11 +42,11 @@ def _rendered(number: str, *, kind: str, language: str | None, itemised: bool) -
         from millicent.billing.models import IssuedBill
         from millicent.billing.services.itemise_bill import itemise_bill
         from millicent.billing.services.show_bill import show_bill
-        from millicent.billing.sources import StoredFacts
         from millicent.catalog.selectors import files_of
+        from millicent.charging.balance_facts import stored_facts
 
         bill = show_bill(number)
-        details = itemise_bill(number, facts=StoredFacts(lake=tenant_lake(tenant_id))) if itemised else ()
+        details = itemise_bill(number, facts=stored_facts(tenant_lake(tenant_id))) if itemised else ()
         files = files_of(IssuedBill.objects.values_list("release_number", flat=True).get(number=number))
     return _written(bill, details, kind=kind, language=language, files=dict(files))
 

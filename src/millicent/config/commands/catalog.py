@@ -166,13 +166,13 @@ def _effect(
 ) -> dict[str, Any]:
     """The money effect as a document; amounts in the currency's own digits."""
     from millicent.billing.services.compare_catalogues import money_effect
-    from millicent.billing.sources import StoredFacts
+    from millicent.charging.balance_facts import stored_facts
     from millicent.config.setup import tenant_lake
     from millicent.customers.selectors import billing_account_codes
     from millicent.kit.money import format_plain
 
     found = money_effect(
-        facts=StoredFacts(lake=tenant_lake(tenant_id)),
+        facts=stored_facts(tenant_lake(tenant_id)),
         before=before,
         after=after,
         month=month,

@@ -82,7 +82,7 @@ def _of_the_stores(prefix: str, *, month: str) -> list[dict[str, object]]:
         )
     with tenant_work() as tenant_id:
         from millicent.billing.services.explain_stored_usage import explain_stored_usage
-        from millicent.billing.sources import StoredFacts
+        from millicent.charging.balance_facts import stored_facts
         from millicent.kit.clock import system_now, to_ms
         from millicent.mediation.selectors import usage_by_key
         from millicent.rating.services import UsageNotFound
@@ -99,7 +99,7 @@ def _of_the_stores(prefix: str, *, month: str) -> list[dict[str, object]]:
                 where="--event",
                 cure="Give more of it.",
             )
-        return explain_stored_usage(found, facts=StoredFacts(lake=lake), known_until_ms=to_ms(system_now()) + 1)
+        return explain_stored_usage(found, facts=stored_facts(lake), known_until_ms=to_ms(system_now()) + 1)
 
 
 def _list_usage(code: str, *, month: str, as_json: bool) -> None:

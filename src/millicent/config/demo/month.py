@@ -15,12 +15,12 @@ from millicent.billing.runs import RunReport
 from millicent.billing.services.recognise_revenue import recognise_revenue
 from millicent.billing.services.rehearse_bill_run import Rehearsal, rehearse_bill_run
 from millicent.billing.services.release_bill_run import release_bill_run
-from millicent.billing.sources import StoredFacts
 from millicent.catalog.expectations import check_expectations
 from millicent.catalog.loading import examine_folder
 from millicent.catalog.selectors import catalogue_of
 from millicent.catalog.services import release_catalogue
 from millicent.catalog.types import Catalogue, ReleaseFacts
+from millicent.charging.balance_facts import stored_facts
 from millicent.config.commands.catalog_prices import price_expectations
 from millicent.config.demo.population import Population, make_population, user_frame, write_import_files
 from millicent.config.demo.records import write_month
@@ -144,13 +144,13 @@ def collected(tenant_id: UUID, *, plan: DemoPlan, manifest: Mapping[str, object]
 
 def rehearsed(tenant_id: UUID, *, through: datetime, advance: Advance) -> Rehearsal:
     with tenant_scope(tenant_id):
-        facts = StoredFacts(lake=tenant_lake(tenant_id))
+        facts = stored_facts(tenant_lake(tenant_id))
         return rehearse_bill_run(tenant_id=tenant_id, facts=facts, through=through, now=through, advance=advance)
 
 
 def released_bills(tenant_id: UUID, *, through: datetime, workers: int, advance: Advance) -> Iterator[RunReport]:
     """Run after run, until every cycle that has ended is billed."""
-    facts = StoredFacts(lake=tenant_lake(tenant_id))
+    facts = stored_facts(tenant_lake(tenant_id))
     while True:
         report = release_bill_run(
             tenant_id=tenant_id, facts=facts, through=through, now=through, workers=workers, advance=advance

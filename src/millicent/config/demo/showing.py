@@ -15,8 +15,8 @@ from millicent.billing.documents.render import DocumentRenderer, render_json
 from millicent.billing.selectors import BillSummary
 from millicent.billing.services.itemise_bill import itemise_bill
 from millicent.billing.services.show_bill import show_bill
-from millicent.billing.sources import StoredFacts
 from millicent.catalog.selectors import files_of, latest_release
+from millicent.charging.balance_facts import stored_facts
 from millicent.config.commands.assurance import show_conservation
 from millicent.config.demo.month import DemoPlan
 from millicent.config.demo.stories import Story
@@ -116,7 +116,7 @@ def _command() -> str:
 
 
 def _three_bills(tenant_id: UUID, *, plan: DemoPlan, stories: Sequence[Story]) -> Iterator[ShownBill]:
-    facts = StoredFacts(lake=tenant_lake(tenant_id))
+    facts = stored_facts(tenant_lake(tenant_id))
     release = latest_release()
     assert release is not None, "the demo released a catalogue"
     renderer = DocumentRenderer(catalogue_files=dict(files_of(release.number)))

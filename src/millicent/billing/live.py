@@ -5,12 +5,14 @@ The same rules as at bill time: charging never has a rule of its own for what is
 
 from collections.abc import Sequence
 
-from millicent.billing.history import carried_buckets
+from millicent.billing.history import carried_buckets, issued_charges
 from millicent.billing.rules.allowances import Bucket, carried_over, granted
 from millicent.billing.rules.charges import Charge
 from millicent.billing.rules.context import BillContext, bill_context
 from millicent.billing.rules.cycles import CycleSpan, cycle_containing
+from millicent.billing.rules.fees_due import fees_due
 from millicent.billing.rules.payments import paid_in_advance, payment_at
+from millicent.billing.rules.postings import revenue_account
 from millicent.billing.rules.releases import NoReleaseInForce, Releases
 from millicent.billing.rules.writing import charge_written, written_charge
 from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
@@ -26,9 +28,12 @@ __all__ = [
     "carried_grants",
     "charge_written",
     "cycle_containing",
+    "fees_due",
+    "issued_charges",
     "paid_in_advance",
     "payment_at",
     "released_catalogues",
+    "revenue_account",
     "written_charge",
 ]
 

@@ -2,11 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum, unique
+from enum import IntEnum, StrEnum, unique
 
 from millicent.catalog.types import Payment
+from millicent.charging.types import NoticeKind
 
-__all__ = ["TRANSITIONS", "NotificationState", "Order", "OrderState", "OrderVerb", "Payment"]
+__all__ = [
+    "TRANSITIONS",
+    "NotificationState",
+    "Order",
+    "OrderState",
+    "OrderVerb",
+    "Payment",
+    "PeopleNotice",
+    "notice_word",
+]
 
 
 @unique
@@ -41,6 +51,20 @@ class NotificationState(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
     GIVEN_UP = "given_up"
+
+
+@unique
+class PeopleNotice(IntEnum):
+    """What people are told that no command of the shard says. Numbers are for ever; below 100 they are the shard's."""
+
+    FEE_UNPAID = 100  # the balance did not reach for a plan: it is not renewed
+    FILL_FAILED = 101  # an automatic top-up was not collected
+
+
+def notice_word(kind: int) -> str:
+    """The word for a kind of notification."""
+    names: dict[int, str] = {int(each): each.name.lower() for each in (*NoticeKind, *PeopleNotice)}
+    return names[kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

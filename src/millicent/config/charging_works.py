@@ -9,6 +9,7 @@ from millicent.charging.client import SyncChargingClient, socket_path
 from millicent.charging.notifiers import notifier_of
 from millicent.charging.services.bill_online_usage import bill_online_usage
 from millicent.charging.services.carry_over import carry_over
+from millicent.charging.services.charge_fees import charge_fees
 from millicent.charging.services.deliver_notifications import deliver_notifications, warn_of_expiry
 from millicent.charging.services.export_charges import export_charges
 from millicent.charging.services.keep_history import keep_history
@@ -26,6 +27,7 @@ CHARGING_WORKS: dict[str, Declared] = {
     "tell the shard": Declared(function=f"{_HERE}:tell_shard", every_seconds=5),
     "settle balance orders": Declared(function=f"{_HERE}:settle_waiting_orders", every_seconds=10),
     "keep balance history": Declared(function=f"{_HERE}:keep_all_history", every_seconds=1),
+    "charge fees": Declared(function=f"{_HERE}:charge_all_fees", every_seconds=5),
     "charge usage of files": Declared(function=f"{_HERE}:charge_usage_of_files", every_seconds=30),
     "carry allowances over": Declared(function=f"{_HERE}:carry_allowances_over", every_seconds=10),
     "warn of expiry": Declared(function=f"{_HERE}:warn_of_near_expiry", every_seconds=600),
@@ -59,6 +61,11 @@ def keep_all_history(*, tenant_id: UUID, now: datetime) -> int:
     while step := keep_history(tenant_id=tenant_id, now=now):
         count += step
     return count
+
+
+def charge_all_fees(*, tenant_id: UUID, now: datetime) -> int:
+    with shard_port() as port:
+        return charge_fees(tenant_id=tenant_id, port=port, lake=tenant_lake(tenant_id), now=now)
 
 
 def charge_usage_of_files(*, tenant_id: UUID, now: datetime) -> int:

@@ -26,6 +26,7 @@ _BUILT_IN = (
     LedgerAccount(path="asset:receivable", meaning="what customers owe us"),
     LedgerAccount(path="asset:bank", meaning="money that has arrived", open=True),
     LedgerAccount(path="asset:clearing", meaning="money on its way: cards, direct debits", open=True),
+    LedgerAccount(path="asset:prepaid_tax", meaning="tax due on balances that were sold and are not used yet"),
     LedgerAccount(path="liability:tax", meaning="tax we collected and owe", open=True),
     LedgerAccount(path="liability:deferred", meaning="billed in advance, not yet earned", open=True),
     LedgerAccount(path="liability:customer_credit", meaning="paid or granted beyond what was owed"),

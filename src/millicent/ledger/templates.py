@@ -108,6 +108,18 @@ _ALL = (
         credits=("revenue", _TAX),
     ),
     PostingTemplate(
+        code="prepaid_fee_taken",
+        meaning="A balance paid what a plan costs.",
+        debits=(_PREPAID, "revenue", _TAX),
+        credits=("revenue", _TAX, "asset:prepaid_tax"),
+    ),
+    PostingTemplate(
+        code="prepaid_fee_returned",
+        meaning="A part of what a plan cost came back to the balance.",
+        debits=("revenue", _TAX, "asset:prepaid_tax"),
+        credits=(_PREPAID, "revenue", _TAX),
+    ),
+    PostingTemplate(
         code="balance_expired",
         meaning="A prepaid balance or a credit expired.",
         debits=(_PREPAID, _CREDIT),

@@ -66,9 +66,11 @@ rules:
 """
 
 
-def an_operator(*, offerings: str = OFFERINGS, tariff: str = TARIFF, since_ms: int = 0) -> None:
+def an_operator(
+    *, offerings: str = OFFERINGS, tariff: str = TARIFF, since_ms: int = 0, others: Mapping[str, str] | None = None
+) -> None:
     """A released catalogue. Within a tenant's scope."""
-    files = {"offerings/plan.yaml": offerings, "tariffs/basic.yaml": tariff}
+    files = {"offerings/plan.yaml": offerings, "tariffs/basic.yaml": tariff, **(others or {})}
     examination = examined(files)
     assert examination.catalogue is not None, examination.faults
     release_catalogue(examination=examination, effective_from_ms=since_ms, author="ana", recorded_at_ms=since_ms)

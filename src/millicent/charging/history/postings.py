@@ -29,6 +29,7 @@ class OrderFacts:
     channel: str
     fee_nanos: int
     is_repayment: bool
+    shares: tuple[tuple[str, int], ...]  # of a fee: what each ledger account earns of it
     who: str
     why: str
 
@@ -113,12 +114,18 @@ def _restored(change: int, order: OrderFacts) -> Sides:
     return "balance_restored", [("revenue:breakage", change)]
 
 
+def _paid_for_a_plan(change: int, order: OrderFacts) -> Sides:
+    template = "prepaid_fee_taken" if change < 0 else "prepaid_fee_returned"
+    return template, [(path, -nanos) for path, nanos in order.shares]
+
+
 _SIDES: Mapping[OrderVerb, Callable[[int, OrderFacts], Sides]] = {
     OrderVerb.TOP_UP: _topped_up,
     OrderVerb.BONUS: _adjusted,
     OrderVerb.ADJUST: _adjusted,
     OrderVerb.ADVANCE: _advanced,
     OrderVerb.RESTORE: _restored,
+    OrderVerb.FEE: _paid_for_a_plan,
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from babel.dates import format_datetime
 from babel.numbers import format_currency, format_decimal
 
+from millicent.charging.people import PeopleNotice
 from millicent.charging.types import NoticeKind
 from millicent.kit.clock import from_ms, zone_named
 from millicent.kit.money import to_decimal
@@ -47,6 +48,18 @@ _TEXTS: Mapping[tuple[NoticeKind, str], Mapping[str, str]] = {
         "fr": "{amount} de votre solde ont expiré. Une recharge sous {days} jours les rétablit.",
     },
 }
+_PEOPLE: Mapping[PeopleNotice, Mapping[str, str]] = {
+    PeopleNotice.FEE_UNPAID: {
+        "en": "Your plan could not be renewed: {amount} are missing. Top up and it goes on.",
+        "es": "Su tarifa no se ha podido renovar: faltan {amount}. Recargue y seguirá activa.",
+        "fr": "Votre forfait n'a pas pu être renouvelé : il manque {amount}. Rechargez et il reprend.",
+    },
+    PeopleNotice.FILL_FAILED: {
+        "en": "Your automatic top-up of {amount} was not possible. Please look at your payment method.",
+        "es": "Su recarga automática de {amount} no ha sido posible. Revise su medio de pago.",
+        "fr": "Votre recharge automatique de {amount} n'a pas été possible. Vérifiez votre moyen de paiement.",
+    },
+}
 _ALLOWANCE = {"en": "your allowance", "es": "su bono", "fr": "votre forfait"}
 
 
@@ -63,6 +76,11 @@ def is_told(kind: int) -> bool:
 def text_of(kind: NoticeKind, *, about: str, language: str, said: Mapping[str, str]) -> str:
     """One notification; `about` is "money" or "units"."""
     return _TEXTS[kind, about][language].format_map({"name": _ALLOWANCE[language], **said})
+
+
+def people_text(kind: PeopleNotice, *, language: str, amount: str) -> str:
+    """What no command of the shard says."""
+    return _PEOPLE[kind][language].format(amount=amount)
 
 
 def money_text(nanos: int, currency: str, *, language: str) -> str:

@@ -417,3 +417,14 @@ class BalanceFee(TenantTable):
         db_table = "charging_balance_fee"
         constraints = (models.CheckConstraint(condition=~Q(amount_nanos=0), name="a_fee_is_an_amount"),)
         indexes = (models.Index(fields=("billing_account_id", "service_cycle_from_ms"), name="fees_by_account"),)
+
+
+class FeePosition(TenantTable):
+    """Until when fees were looked at: what changed since may cost something. One row a tenant and shard."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "shard")
+    shard = models.IntegerField()
+    known_at_ms = models.BigIntegerField()
+
+    class Meta:
+        db_table = "charging_fee_position"

@@ -16,6 +16,7 @@ from millicent.charging.keys import plan_text
 from millicent.charging.models.people import AccountAgreement
 from millicent.charging.provisioning.grants import below_pool, grants_of
 from millicent.charging.provisioning.numbers import identifier_numbers
+from millicent.charging.provisioning.unpaid import unpaid_plans
 from millicent.charging.types import NO_LIMIT, Status
 from millicent.customers.live import TURN_COLUMNS, paying_frame
 from millicent.customers.types import BillCycle
@@ -56,14 +57,22 @@ def live_facts(
         paying, on="billing_account_id"
     )
     held = _held(versions, released=released, at_ms=at_ms)
+    accounts = _accounts(held, declared=declared)
+    unpaid = unpaid_plans(held, accounts=accounts, at_ms=at_ms, known_at_ms=known_at_ms, rules=declared.prepaid)
+    barred = pl.col("subscription_id").is_in(unpaid.filter("barred")["subscription_id"].implode())
+    held = held.with_columns(
+        status=pl.when(barred & (pl.col("status") == int(Status.ACTIVE)))
+        .then(pl.lit(int(Status.BARRED), pl.Int8))
+        .otherwise("status")
+    )
     return LiveFacts(
         at_ms=at_ms,
-        accounts=_accounts(held, declared=declared),
+        accounts=accounts,
         subscribers=held.select(
             "subscription_id", "account_id", "plan", "pool", "status", "spend_limit", "cycle_from_ms"
         ),
         identifiers=_identifiers(at_ms=at_ms, known_at_ms=known_at_ms, subscription_ids=subscription_ids),
-        grants=grants_of(versions, released=released, at_ms=at_ms),
+        grants=grants_of(versions, released=released, at_ms=at_ms).join(unpaid, on="subscription_id", how="anti"),
     )
 
 
@@ -94,8 +103,9 @@ def _held(versions: pl.DataFrame, *, released: Releases, at_ms: int) -> pl.DataF
     offers = now.select("offering", "add_ons", "currency").unique()
     found = [_offer(*row, released=released, at_ms=at_ms) for row in offers.iter_rows()]
     offers = offers.with_columns(
-        tariff=pl.Series([tariff for tariff, _ in found], dtype=pl.String),
-        payment=pl.Series([payment.value for _, payment in found], dtype=pl.String),
+        tariff=pl.Series([tariff for tariff, _, _ in found], dtype=pl.String),
+        payment=pl.Series([payment.value for _, payment, _ in found], dtype=pl.String),
+        has_fees=pl.Series([has_fees for _, _, has_fees in found], dtype=pl.Boolean),
     )
     now = now.join(offers, on=("offering", "add_ons", "currency"))
     return now.with_columns(
@@ -113,18 +123,24 @@ def pool_names() -> pl.Expr:
     return pl.when(pl.col("pool") == "").then(below).otherwise(pl.concat_str("payer_id", "pool", separator="/"))
 
 
-def _offer(offering: str, add_ons: str, currency: str, *, released: Releases, at_ms: int) -> tuple[str, Payment]:
-    """The tariff that prices usage, of the plan or else of the first add-on that has one; and how the plan is paid.
+def _offer(offering: str, add_ons: str, currency: str, *, released: Releases, at_ms: int) -> tuple[str, Payment, bool]:
+    """The tariff that prices usage, of the plan or else of the first add-on that has one; how the plan is paid; and
+    whether what is held costs something by itself.
 
     An offering that the release does not know prices nothing and pays in advance, until the catalogue is mended.
     """
     view = released.at(at_ms)
     held = [offering, *pl.Series([add_ons]).str.json_decode(pl.List(pl.String))[0]]
     try:
-        tariffs = [view.offering(code, currency=currency).tariff for code in held]
+        views = [view.offering(code, currency=currency) for code in held]
     except Refusal:
-        return "", Payment.PREPAID
-    return next((tariff for tariff in tariffs if tariff), ""), view.catalogue.offerings[offering].payment
+        return "", Payment.PREPAID, False
+    has_fees = any(each.recurring or each.one_time for each in views)
+    return (
+        next((each.tariff for each in views if each.tariff), ""),
+        view.catalogue.offerings[offering].payment,
+        has_fees,
+    )
 
 
 def _spend_limits(now: pl.DataFrame) -> pl.Series:

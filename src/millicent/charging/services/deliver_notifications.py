@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef
 from millicent.charging.history.notices import Occasion, notifications_of
 from millicent.charging.models.durability import ProjectedBalance
 from millicent.charging.models.people import Notification
-from millicent.charging.people import NotificationState
+from millicent.charging.people import NotificationState, notice_word
 from millicent.charging.ports import Message, Notifier
 from millicent.charging.services.declare_services import declared_charging
 from millicent.charging.types import BucketKind, NoticeKind
@@ -74,7 +74,7 @@ def _delivered(each: Notification, *, notifier: Notifier) -> str:
     """ "" when it was handed over, else why not."""
     message = Message(
         key=f"{each.tenant_id}:{each.shard}:{each.sequence}:{each.place}",
-        kind=NoticeKind(each.kind).name.lower(),
+        kind=notice_word(each.kind),
         language=each.language,
         text=each.text,
         reach=each.reach,

@@ -1,6 +1,6 @@
 """Read the journal for people: statement lines, ledger entries, lost balances, notifications; each batch once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -17,7 +17,7 @@ from millicent.charging.history.postings import OrderFacts, entries_of
 from millicent.charging.history.recorded import keep_recorded
 from millicent.charging.history.rolling import keep_rolling, rolling_allowances
 from millicent.charging.journal.read import JournalledBatch, read_once
-from millicent.charging.models.people import BalanceOrder, LostBalance, Notification, UsageDay
+from millicent.charging.models.people import BalanceFee, BalanceOrder, LostBalance, Notification, UsageDay
 from millicent.charging.people import OrderVerb
 from millicent.charging.remembered import HISTORY_READER
 from millicent.charging.services.declare_services import declared_charging
@@ -98,6 +98,7 @@ def _add_usage(moved: pl.DataFrame, *, shard: int) -> None:
 
 def _orders_of(moved: pl.DataFrame) -> dict[str, OrderFacts]:
     keys = [key for key in moved["order_key"].unique().to_list() if key]
+    shares = fee_shares(keys)
     return {
         order.key: OrderFacts(
             key=order.key,
@@ -105,11 +106,22 @@ def _orders_of(moved: pl.DataFrame) -> dict[str, OrderFacts]:
             channel=order.channel,
             fee_nanos=order.fee_nanos,
             is_repayment=order.cause == REPAID,
+            shares=shares.get(order.key, ()),
             who=order.who,
             why=order.why,
         )
         for order in BalanceOrder.objects.filter(key__in=keys)
     }
+
+
+def fee_shares(order_keys: Sequence[str]) -> Mapping[str, tuple[tuple[str, int], ...]]:
+    """What each ledger account earns of fees: by order."""
+    sums: dict[str, dict[str, int]] = {}
+    kept = BalanceFee.objects.filter(order__key__in=[key for key in order_keys if key.startswith("fee:")])
+    for key, path, nanos in kept.order_by("id").values_list("order__key", "ledger_account", "amount_nanos"):
+        by_path = sums.setdefault(key, {})
+        by_path[path] = by_path.get(path, 0) + nanos
+    return {key: tuple(sorted(by_path.items())) for key, by_path in sums.items()}
 
 
 def _rolling() -> frozenset[str]:

@@ -14,22 +14,21 @@ import structlog
 
 from millicent.billing.live import NoReleaseInForce, Releases, released_catalogues
 from millicent.charging.declared import DeclaredCharging
-from millicent.charging.models.people import AccountAgreement, ProvisioningPosition
+from millicent.charging.models.people import ProvisioningPosition
 from millicent.charging.ports import BalancePort
+from millicent.charging.provisioning.changes import LOOK_BACK_MS, accounts_affected
 from millicent.charging.provisioning.command_rows import policy_rows
 from millicent.charging.provisioning.difference import commands_between, commands_of_load, digests_of, part_of
-from millicent.charging.provisioning.live_facts import cycle_of, live_facts
+from millicent.charging.provisioning.live_facts import live_facts
 from millicent.charging.provisioning.telling import Provisioned, Telling
 from millicent.charging.services.declare_services import declared_charging, service_map
 from millicent.charging.services.welcome_arrivals import Arrivals
 from millicent.charging.types_map import QuotaPolicy
-from millicent.customers.live import accounts_changed, accounts_turning, cycle_turns, paid_together
-from millicent.kit.clock import to_ms
+from millicent.kit.clock import MS_PER_DAY, to_ms
 from millicent.kit.lake import Lake
 from millicent.kit.tenancy import tenant_scope
-from millicent.subscriptions.live import billing_accounts_of, subscription_ids_of, subscriptions_changed
+from millicent.subscriptions.live import subscription_ids_of
 
-LOOK_BACK_MS = 120_000
 Told = dict[str, list[int]]  # subscription id -> digest of what the shard was told, and when that may be forgotten
 SUBSCRIPTIONS_AT_ONCE = 20_000
 
@@ -106,7 +105,7 @@ def _load(
     at_ms = position.known_at_ms
     with tenant_scope(tenant_id):
         facts = live_facts(at_ms=at_ms, known_at_ms=at_ms, released=released, declared=declared)
-        recent = subscription_ids_of(_affected(then_ms=at_ms, now_ms=at_ms))
+        recent = subscription_ids_of(accounts_affected(then_ms=at_ms, now_ms=at_ms))
     waiting = facts.subscribers["subscription_id"].sort()
     waiting = waiting.filter(waiting > position.loaded_until_id)
     for chosen in waiting.to_frame().iter_slices(at_once):
@@ -132,7 +131,8 @@ def _follow(
     """What changed since the position: in the stores, by an instant that came, by a cycle that began."""
     then_ms, told = position.known_at_ms, dict(position.recently_told)
     with tenant_scope(tenant_id):
-        chosen = None if everybody else _affected(then_ms=then_ms, now_ms=now_ms)
+        grace_ms = declared.prepaid.grace_days * MS_PER_DAY
+        chosen = None if everybody else accounts_affected(then_ms=then_ms, now_ms=now_ms, grace_ms=grace_ms)
         if chosen is not None and not chosen:
             return _still_recent(told, now_ms=now_ms)
         facts = partial(live_facts, released=released, declared=declared, account_ids=chosen)
@@ -151,20 +151,6 @@ def _follow(
 
 def _still_recent(told: Told, *, now_ms: int) -> Told:
     return {each: kept for each, kept in told.items() if kept[1] > now_ms - LOOK_BACK_MS}
-
-
-def _affected(*, then_ms: int, now_ms: int) -> list[int]:
-    """Accounts to look at again, with all that the same payers pay for: it decides how an account pays."""
-    since_ms = then_ms - LOOK_BACK_MS
-    changed = subscriptions_changed(recorded_since_ms=since_ms, from_ms=then_ms, until_ms=now_ms)
-    begun = [turn for turn in cycle_turns() if then_ms < cycle_of(turn, at_ms=now_ms).from_ms <= now_ms]
-    accounts = {
-        *accounts_changed(recorded_since_ms=since_ms, from_ms=then_ms, until_ms=now_ms),
-        *AccountAgreement.objects.filter(recorded_at_ms__gt=since_ms).values_list("billing_account_id", flat=True),
-        *billing_accounts_of(changed),
-        *accounts_turning(begun),
-    }
-    return paid_together(ids=sorted(accounts)) if accounts else []
 
 
 def _begin(tenant_id: UUID, *, shard: int, now_ms: int) -> ProvisioningPosition:

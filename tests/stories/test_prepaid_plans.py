@@ -116,7 +116,9 @@ class Shop:
 
     def books(self) -> dict[str, int]:
         with tenant_scope(self.tenant_id):
-            return {row.ledger_account: row.balance_nanos * 100 // EUR for row in trial_balance() if row.balance_nanos}
+            return {
+                row.ledger_account: -(-row.balance_nanos * 100 // EUR) for row in trial_balance() if row.balance_nanos
+            }
 
     def told(self) -> list[str]:
         with tenant_scope(self.tenant_id):
@@ -158,8 +160,9 @@ def test_a_top_up_pays_the_plan_and_what_it_includes_is_there(shop):
     assert shop.books() == {
         "asset:bank:cash": 2000,
         "liability:prepaid": -500,
-        "revenue:one_time": -500,
-        "revenue:recurring": -1000,
+        "liability:tax:vat": -260,  # 21 per cent within 15.00
+        "revenue:one_time": -413,
+        "revenue:recurring": -826,
     }
 
 
@@ -223,7 +226,7 @@ def test_whoever_leaves_gets_the_days_back_that_were_paid(shop):
     shop.works(a_moment(2026, 12, 1, 1))
 
     assert [cents for _, cents in shop.lines()] == [2000, -1500, 500]
-    assert shop.books()["revenue:recurring"] == -500
+    assert shop.books()["revenue:recurring"] == -413, "five euros, less the tax within them"
 
 
 def test_the_bill_run_asks_for_nothing(shop):

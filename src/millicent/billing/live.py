@@ -14,6 +14,8 @@ from millicent.billing.rules.fees_due import fees_due
 from millicent.billing.rules.payments import paid_in_advance, payment_at
 from millicent.billing.rules.postings import revenue_account
 from millicent.billing.rules.releases import NoReleaseInForce, Releases
+from millicent.billing.rules.taxes import TaxRules
+from millicent.billing.rules.taxes_within import split_gross, taxes_within
 from millicent.billing.rules.writing import charge_written, written_charge
 from millicent.billing.types import AccountGroupFacts, ReleasedCatalogue
 from millicent.catalog.selectors import catalogue_of, releases
@@ -24,6 +26,7 @@ __all__ = [
     "CycleSpan",
     "NoReleaseInForce",
     "Releases",
+    "TaxRules",
     "allowance_grants",
     "carried_grants",
     "charge_written",
@@ -34,6 +37,8 @@ __all__ = [
     "payment_at",
     "released_catalogues",
     "revenue_account",
+    "split_gross",
+    "taxes_within",
     "written_charge",
 ]
 

@@ -26,6 +26,7 @@ _DEFERRED = "liability:deferred"
 _CREDIT = "liability:customer_credit"
 _DEPOSITS = "liability:deposits"
 _PREPAID = "liability:prepaid"
+_PREPAID_TAX = "asset:prepaid_tax"
 _SOLD = ("revenue", _DEFERRED, _TAX)
 
 _ALL = (
@@ -92,50 +93,50 @@ _ALL = (
     PostingTemplate(
         code="goodwill_granted",
         meaning="Credit was given without being owed.",
-        debits=("expense:goodwill",),
+        debits=("expense:goodwill", _PREPAID_TAX),
         credits=(_RECEIVABLE, _CREDIT, _PREPAID),
     ),
     PostingTemplate(
         code="topped_up",
         meaning="A prepaid balance was filled.",
-        debits=(_BANK, _CLEARING, _RECEIVABLE),
+        debits=(_BANK, _CLEARING, _RECEIVABLE, _PREPAID_TAX),
         credits=(_PREPAID, _TAX),
     ),
     PostingTemplate(
         code="prepaid_used",
         meaning="Prepaid usage was earned.",
         debits=(_PREPAID,),
-        credits=("revenue", _TAX),
+        credits=("revenue", _TAX, _PREPAID_TAX),
     ),
     PostingTemplate(
         code="prepaid_fee_taken",
         meaning="A balance paid what a plan costs.",
         debits=(_PREPAID, "revenue", _TAX),
-        credits=("revenue", _TAX, "asset:prepaid_tax"),
+        credits=("revenue", _TAX, _PREPAID_TAX),
     ),
     PostingTemplate(
         code="prepaid_fee_returned",
         meaning="A part of what a plan cost came back to the balance.",
-        debits=("revenue", _TAX, "asset:prepaid_tax"),
+        debits=("revenue", _TAX, _PREPAID_TAX),
         credits=(_PREPAID, "revenue", _TAX),
     ),
     PostingTemplate(
         code="balance_expired",
         meaning="A prepaid balance or a credit expired.",
         debits=(_PREPAID, _CREDIT),
-        credits=("revenue:breakage", _TAX),
+        credits=("revenue:breakage", _TAX, _PREPAID_TAX),
     ),
     PostingTemplate(
         code="balance_restored",
         meaning="A prepaid balance that had expired came back within its grace.",
-        debits=("revenue:breakage", _TAX),
+        debits=("revenue:breakage", _TAX, _PREPAID_TAX),
         credits=(_PREPAID,),
     ),
     PostingTemplate(
         code="balance_adjusted",
         meaning="A prepaid balance was corrected downwards.",
         debits=(_PREPAID,),
-        credits=("revenue:adjustments", _TAX),
+        credits=("revenue:adjustments", _TAX, _PREPAID_TAX),
     ),
     PostingTemplate(
         code="balance_transferred",
@@ -146,20 +147,20 @@ _ALL = (
     PostingTemplate(
         code="prepaid_usage_reversed",
         meaning="Prepaid usage that was earned was given back.",
-        debits=("revenue", _TAX),
+        debits=("revenue", _TAX, _PREPAID_TAX),
         credits=(_PREPAID,),
     ),
     PostingTemplate(
         code="advance_granted",
         meaning="Emergency credit: prepaid balance that the customer owes, with its fee.",
-        debits=(_RECEIVABLE,),
+        debits=(_RECEIVABLE, _PREPAID_TAX),
         credits=(_PREPAID, "revenue:one_time", _TAX),
     ),
     PostingTemplate(
         code="advance_repaid",
         meaning="Emergency credit was repaid out of a top-up.",
-        debits=(_PREPAID,),
-        credits=(_RECEIVABLE,),
+        debits=(_PREPAID, _TAX),
+        credits=(_RECEIVABLE, _PREPAID_TAX),
     ),
     PostingTemplate(
         code="written_off",

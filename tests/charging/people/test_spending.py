@@ -100,7 +100,10 @@ def test_prepaid_usage_is_posted_once_a_day_and_the_ledger_owes_what_is_left(swi
     with tenant_scope(switch.tenant_id):
         (after,) = check_prepaid()
         assert (after.liability_nanos, after.unposted_nanos, after.difference_nanos) == (7 * EUR, 0, 0)
-        assert account_balance(ledger_account="revenue:usage", currency="EUR") == -3 * EUR
+        earned = [
+            account_balance(ledger_account=each, currency="EUR") for each in ("revenue:usage", "liability:tax:vat")
+        ]
+        assert (earned, sum(earned)) == ([-2_479_338_843, -520_661_157], -3 * EUR)
 
 
 def test_spending_status_names_the_state_of_each_counter(switch):

@@ -81,7 +81,7 @@ def _levies(kinds: Sequence[tuple[TaxedKind, Sequence[int]]], *, rules: TaxRules
     for kind, places in kinds:
         for levy in _on_kind(kind, rules=rules, currency=currency):
             found.setdefault(levy, []).extend(places)
-    order = _in_order(tuple(rules.taxes[code] for code in dict.fromkeys(code for code, _ in found)))
+    order = in_order(tuple(rules.taxes[code] for code in dict.fromkeys(code for code, _ in found)))
     return [
         Levy(tax=tax, note=note, places=tuple(sorted(on)))
         for tax in order
@@ -94,7 +94,7 @@ def _on_kind(kind: TaxedKind, *, rules: TaxRules, currency: str) -> list[tuple[s
     """Codes of the taxes on charges of a kind, each with the note under which it is not charged; "" when it is."""
     jurisdiction = jurisdiction_of(kind.account, payer=kind.payer, home_country=rules.home_country)
     return [
-        (tax.code, _why_not(tax, kind=kind, home_country=rules.home_country))
+        (tax.code, why_not(tax, kind=kind, home_country=rules.home_country))
         for tax in rules.taxes.values()
         if applies(tax, kind=kind, jurisdiction=jurisdiction, currency=currency)
     ]
@@ -123,7 +123,7 @@ def _lies_in(place: str, jurisdiction: str) -> bool:
     return place == jurisdiction or place.startswith((f"{jurisdiction}-", f"{jurisdiction}/"))
 
 
-def _why_not(tax: Tax, *, kind: TaxedKind, home_country: str) -> str:
+def why_not(tax: Tax, *, kind: TaxedKind, home_country: str) -> str:
     """The note under which a tax that applies is not charged: reverse charge, or the certificate that lifts it."""
     payer = kind.payer
     if tax.reverse_charge and payer.is_business and payer.tax_number and payer.country not in ("", home_country):
@@ -159,6 +159,6 @@ def _order_of_codes(edges: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[str
     return tuple(ordered)
 
 
-def _in_order(taxes: tuple[Tax, ...]) -> list[Tax]:
+def in_order(taxes: tuple[Tax, ...]) -> list[Tax]:
     by_code = {tax.code: tax for tax in taxes}
     return [by_code[code] for code in _order_of_codes(tuple((tax.code, tax.on_top_of) for tax in taxes))]

@@ -7,6 +7,7 @@ by day (`UsageDay`). Credit is not here either: a bill makes it receivable.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import polars as pl
 
@@ -34,8 +35,16 @@ class OrderFacts:
     why: str
 
 
-def entries_of(moved: pl.DataFrame, orders: Mapping[str, OrderFacts], *, shard: int) -> list[Entry]:
-    """One entry for each command that moved money for another reason than usage."""
+class SoldTax(Protocol):
+    """Tax that is due when a balance is filled."""
+
+    def sold(self, gross_nanos: int, *, account_id: int, at_ms: int) -> Mapping[str, int]: ...
+
+
+def entries_of(
+    moved: pl.DataFrame, orders: Mapping[str, OrderFacts], *, shard: int, tax: SoldTax | None = None
+) -> list[Entry]:
+    """One entry for each command that moved money for another reason than usage. `tax`: where it is due when sold."""
     money = moved.filter((pl.col("cause") != "") & (pl.col("kind") == int(BucketKind.MONEY)))
     entries = []
     keys = ("sequence", "command", "cause", "currency")
@@ -49,6 +58,8 @@ def entries_of(moved: pl.DataFrame, orders: Mapping[str, OrderFacts], *, shard: 
             continue
         order = orders.get(rows["order_key"][0])
         template, postings = _entry_of(changes, cause=str(cause), order=order)
+        if tax is not None and len(changes) == 1 and (order is None or order.verb is not OrderVerb.FEE):
+            postings = _with_tax(postings, tax=tax, is_sale=template in _SALES, at_ms=int(rows["happened_at_ms"][0]))
         entries.append(
             Entry(
                 template=template,
@@ -70,6 +81,29 @@ def _entry_of(changes: Mapping[int, int], *, cause: str, order: OrderFacts | Non
     ((account, change),) = changes.items()
     template, others = _other_side(change, cause=cause, order=order)
     return template, (*prepaid, *(_posting(path, nanos, account) for path, nanos in others if nanos))
+
+
+def _with_tax(postings: tuple[Posting, ...], *, tax: SoldTax, is_sale: bool, at_ms: int) -> tuple[Posting, ...]:
+    """Tax within what a balance was filled with is owed at once, and waits beside the balance until that is used.
+
+    What is no sale (gifts, what expired or came back) moves what waits, and the other side by as much.
+    """
+    prepaid, *others = postings
+    account_id = prepaid.billing_account_id
+    assert account_id is not None, "a balance is somebody's"
+    taxes = tax.sold(-prepaid.amount_nanos, account_id=account_id, at_ms=at_ms)
+    waits = sum(taxes.values())
+    if not waits:
+        return postings
+    asset = _posting("asset:prepaid_tax", waits, account_id)
+    if is_sale:
+        owed = [_posting(f"liability:tax:{code}", -nanos, account_id) for code, nanos in taxes.items()]
+        return (*postings, asset, *owed)
+    first = _posting(others[0].ledger_account, others[0].amount_nanos - waits, account_id)
+    return (prepaid, *([first] if first.amount_nanos else []), *others[1:], asset)
+
+
+_SALES = ("topped_up", "advance_granted", "advance_repaid")
 
 
 def _other_side(change: int, *, cause: str, order: OrderFacts | None) -> tuple[str, list[tuple[str, int]]]:

@@ -314,13 +314,14 @@ class Notification(TenantTable):
 
 
 class UsageDay(TenantTable):
-    """Prepaid usage of one day and revenue account: what is to be posted, and what of it was."""
+    """Prepaid usage of one day, revenue account and kind of tax: what is to be posted, and what of it was."""
 
-    pk = models.CompositePrimaryKey("tenant_id", "shard", "day_ms", "currency", "ledger_account")
+    pk = models.CompositePrimaryKey("tenant_id", "shard", "day_ms", "currency", "ledger_account", "taxes")
     shard = models.IntegerField()
     day_ms = models.BigIntegerField()  # when the day begins, UTC
     currency = models.CharField(max_length=3)
     ledger_account = models.TextField()
+    taxes = models.TextField(default="")  # codes of what is within it, with commas, in the order they are computed
     amount_nanos = models.BigIntegerField()
     posted_nanos = models.BigIntegerField(default=0)
     postings = models.IntegerField(default=0)

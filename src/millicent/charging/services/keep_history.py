@@ -6,7 +6,6 @@ from functools import partial
 from uuid import UUID
 
 import polars as pl
-from django.db.models import F
 
 from millicent.catalog.selectors import catalogue_of, latest_release
 from millicent.charging.declared import MS_PER_DAY
@@ -17,17 +16,17 @@ from millicent.charging.history.postings import OrderFacts, entries_of
 from millicent.charging.history.recorded import keep_recorded
 from millicent.charging.history.rolling import keep_rolling, rolling_allowances
 from millicent.charging.journal.read import JournalledBatch, read_once
-from millicent.charging.models.people import BalanceFee, BalanceOrder, LostBalance, Notification, UsageDay
+from millicent.charging.models.people import BalanceFee, BalanceOrder, LostBalance, Notification
 from millicent.charging.people import OrderVerb
 from millicent.charging.remembered import HISTORY_READER
+from millicent.charging.services.add_usage_days import add_usage_days
 from millicent.charging.services.declare_services import declared_charging
 from millicent.charging.services.post_usage_days import post_open_entries
+from millicent.charging.services.tax_of_balances import BalanceTax
 from millicent.charging.services.top_up import REPAID
 from millicent.charging.types import BucketKind
 from millicent.kit.bulk import insert_frame
 from millicent.kit.tenancy import tenant_scope
-
-_REVENUE = "revenue:usage"
 
 
 def keep_history(*, tenant_id: UUID, now: datetime, shard: int = 0) -> int:
@@ -42,9 +41,10 @@ def keep_history(*, tenant_id: UUID, now: datetime, shard: int = 0) -> int:
 def take_batches(batches: Sequence[JournalledBatch], *, shard: int, now: datetime) -> None:
     """What people see of these batches. In the reader's transaction; the ledger comes last, for it locks its chain."""
     moved = movement_frame(batches, shard=shard)
+    tax = BalanceTax(declared_charging().prepaid)
     if len(moved):
         insert_frame(line_frame(moved, shard=shard), table="charging_balance_line")
-        _add_usage(moved, shard=shard)
+        add_usage_days(moved, shard=shard, tax=tax)
     keep_recorded(batches, shard=shard)
     keep_rolling(batches, moved, shard=shard, rolling=_rolling())
     occasions = [*occasions_of_notices(batches, shard=shard), *occasions_of_losses(_keep_lost(moved, shard=shard))]
@@ -52,7 +52,9 @@ def take_batches(batches: Sequence[JournalledBatch], *, shard: int, now: datetim
         names = _allowance_names()
         Notification.objects.bulk_create(notifications_of(occasions, shard=shard, names=names))
     if len(moved):
-        post_open_entries(entries_of(moved, _orders_of(moved), shard=shard), now=now)
+        post_open_entries(
+            entries_of(moved, _orders_of(moved, tax=tax), shard=shard, tax=tax if tax.when_sold else None), now=now
+        )
 
 
 def _keep_lost(moved: pl.DataFrame, *, shard: int) -> list[LostBalance]:
@@ -80,25 +82,9 @@ def _keep_lost(moved: pl.DataFrame, *, shard: int) -> list[LostBalance]:
     )
 
 
-def _add_usage(moved: pl.DataFrame, *, shard: int) -> None:
-    """Customers' own money that usage took, by day: posted when the day is over."""
-    used = moved.filter((pl.col("cause") == "") & (pl.col("kind") == int(BucketKind.MONEY)))
-    release = latest_release()
-    codes = catalogue_of(release.number).ledger_codes if release else {}
-    revenue = codes.get("usage", _REVENUE)
-    days = used.group_by((pl.col("happened_at_ms") // MS_PER_DAY * MS_PER_DAY).alias("day_ms"), "currency").agg(
-        -pl.col("change").sum()
-    )
-    for day_ms, currency, amount_nanos in days.sort("day_ms", "currency").iter_rows():
-        day, _ = UsageDay.objects.get_or_create(
-            shard=shard, day_ms=day_ms, currency=currency, ledger_account=revenue, defaults={"amount_nanos": 0}
-        )
-        UsageDay.objects.filter(pk=day.pk).update(amount_nanos=F("amount_nanos") + amount_nanos)
-
-
-def _orders_of(moved: pl.DataFrame) -> dict[str, OrderFacts]:
+def _orders_of(moved: pl.DataFrame, *, tax: BalanceTax) -> dict[str, OrderFacts]:
     keys = [key for key in moved["order_key"].unique().to_list() if key]
-    shares = fee_shares(keys)
+    shares = _fee_shares(keys, tax=tax)
     return {
         order.key: OrderFacts(
             key=order.key,
@@ -114,13 +100,17 @@ def _orders_of(moved: pl.DataFrame) -> dict[str, OrderFacts]:
     }
 
 
-def fee_shares(order_keys: Sequence[str]) -> Mapping[str, tuple[tuple[str, int], ...]]:
+def _fee_shares(order_keys: Sequence[str], *, tax: BalanceTax) -> Mapping[str, tuple[tuple[str, int], ...]]:
     """What each ledger account earns of fees: by order."""
     sums: dict[str, dict[str, int]] = {}
     kept = BalanceFee.objects.filter(order__key__in=[key for key in order_keys if key.startswith("fee:")])
-    for key, path, nanos in kept.order_by("id").values_list("order__key", "ledger_account", "amount_nanos"):
-        by_path = sums.setdefault(key, {})
-        by_path[path] = by_path.get(path, 0) + nanos
+    for fee in kept.select_related("order").order_by("id"):
+        at_ms = fee.order.asked_at_ms
+        codes = tax.codes(fee.billing_account_id, payer_id=fee.payer_id, tax_category=fee.tax_category, at_ms=at_ms)
+        parts = tax.split(fee.amount_nanos, codes=codes, at_ms=at_ms)
+        by_path = sums.setdefault(fee.order.key, {})
+        for path, nanos in tax.earned(parts, revenue=fee.ledger_account):
+            by_path[path] = by_path.get(path, 0) + nanos
     return {key: tuple(sorted(by_path.items())) for key, by_path in sums.items()}
 
 

@@ -11,6 +11,8 @@ from millicent.charging.declared import MS_PER_DAY
 from millicent.charging.history.postings import PREPAID
 from millicent.charging.models.people import UsageDay
 from millicent.charging.selectors import money_by_currency
+from millicent.charging.services.declare_services import declared_charging
+from millicent.charging.services.tax_of_balances import BalanceTax
 from millicent.kit.clock import to_ms
 from millicent.kit.tenancy import tenant_scope
 from millicent.ledger.errors import PeriodIsClosed
@@ -41,10 +43,13 @@ def post_usage_days(*, tenant_id: UUID, now: datetime, shard: int = 0) -> int:
         waiting = UsageDay.objects.select_for_update().filter(
             shard=shard, day_ms__lte=to_ms(now) - MS_PER_DAY - _SETTLING_MS
         )
-        days = list(waiting.exclude(amount_nanos=F("posted_nanos")).order_by("day_ms", "currency", "ledger_account"))
+        days = list(
+            waiting.exclude(amount_nanos=F("posted_nanos")).order_by("day_ms", "currency", "ledger_account", "taxes")
+        )
         for day in days:
             UsageDay.objects.filter(pk=day.pk).update(posted_nanos=day.amount_nanos, postings=day.postings + 1)
-        post_open_entries([_entry(day) for day in days], now=now)
+        tax = BalanceTax(declared_charging().prepaid)
+        post_open_entries([_entry(day, tax=tax) for day in days], now=now)
         return len(days)
 
 
@@ -76,16 +81,20 @@ def check_prepaid() -> list[PrepaidCheck]:
     ]
 
 
-def _entry(day: UsageDay) -> Entry:
+def _entry(day: UsageDay, *, tax: BalanceTax) -> Entry:
+    """What is new of a day: revenue and the taxes within it, which add up to what balances paid, to the nano."""
     amount_nanos = day.amount_nanos - day.posted_nanos
+    codes = [code for code in day.taxes.split(",") if code]
+    earned = tax.earned(tax.split(amount_nanos, codes=codes, at_ms=day.day_ms), revenue=day.ledger_account)
+    named = ":".join((day.ledger_account, day.taxes)) if day.taxes else day.ledger_account
     return Entry(
         template="prepaid_used" if amount_nanos > 0 else "prepaid_usage_reversed",
-        reference=f"prepaid_used:{day.shard}:{day.day_ms}:{day.currency}:{day.ledger_account}:{day.postings + 1}",
+        reference=f"prepaid_used:{day.shard}:{day.day_ms}:{day.currency}:{named}:{day.postings + 1}"[:200],
         currency=day.currency,
         occurred_at_ms=day.day_ms + MS_PER_DAY - 1,
         postings=(
             Posting(ledger_account=PREPAID, amount_nanos=amount_nanos),
-            Posting(ledger_account=day.ledger_account, amount_nanos=-amount_nanos),
+            *(Posting(ledger_account=path, amount_nanos=-nanos) for path, nanos in earned),
         ),
     )
 

@@ -23,7 +23,7 @@ from tests.stories.test_one_price_everywhere import (
 
 from millicent.assurance.live import live_against_bill
 from millicent.charging.balance_facts import stored_facts
-from millicent.charging.models.people import RecordedUsage
+from millicent.charging.models.plans import RecordedUsage
 from millicent.charging.people import Payment
 from millicent.charging.selectors import money_by_currency, statement
 from millicent.charging.services.agree_payment import agree_payment

@@ -14,7 +14,8 @@ from tests.stories.operator import BillingOffice
 
 from millicent.catalog.selectors import catalogue_of
 from millicent.charging.balance_facts import stored_facts
-from millicent.charging.models.people import BalanceOrder, FeeStanding, Notification
+from millicent.charging.models.people import BalanceOrder, Notification
+from millicent.charging.models.plans import FeeStanding
 from millicent.charging.selectors import money_by_currency, statement
 from millicent.charging.server.looks import balances_of_account
 from millicent.charging.services.charge_fees import charge_fees

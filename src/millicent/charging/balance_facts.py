@@ -7,7 +7,8 @@ from millicent.billing.live import Charge, CycleSpan, Releases, charge_written, 
 from millicent.billing.sources import StoredFacts
 from millicent.billing.types import PaymentAgreement
 from millicent.catalog.types import Payment
-from millicent.charging.models.people import AccountAgreement, BalanceFee
+from millicent.charging.models.people import AccountAgreement
+from millicent.charging.models.plans import BalanceFee
 from millicent.charging.people import OrderState
 from millicent.charging.types import BucketKind
 from millicent.kit.bulk import read_rows

@@ -14,7 +14,6 @@ from millicent.billing.rules.bill import MOST_LINES, compute_bills
 from millicent.billing.rules.charges import Charge, ChargeKey
 from millicent.billing.rules.context import BillContext, bill_context
 from millicent.billing.rules.cycles import CycleSpan
-from millicent.billing.rules.payments import paid_in_advance
 from millicent.billing.rules.pricing import (
     PricedSum,
     UnpricedSum,
@@ -28,6 +27,7 @@ from millicent.billing.rules.pricing import (
 )
 from millicent.billing.rules.replay import changed_from, replayed_cycles
 from millicent.billing.runs import BatchOrder, ClosedCycle, ComputedBatch, DuePayer, Parked, PayerResult, Unpriced
+from millicent.billing.services.find_advance import find_advance
 from millicent.billing.services.find_billed_before import find_billed_before
 from millicent.billing.services.find_late_usage import find_late_usage
 from millicent.billing.services.price_retail import Pricing
@@ -133,7 +133,9 @@ def _works(
         works.append(work)
     _bring_terms(works, facts=facts, known_until_ms=order.known_until_ms)
     _bring_history(works, facts=facts)
-    _bring_payments(works, facts=facts, known_until_ms=order.known_until_ms)
+    advance = find_advance([work.context for work in works], facts=facts, known_until_ms=order.known_until_ms)
+    for work in works:
+        work.advance = advance[work.due.payer_id]
     return works, parked
 
 
@@ -180,15 +182,6 @@ def _bring_terms(works: Sequence[_Work], *, facts: BillingFacts, known_until_ms:
     for work in works:
         if work.due.payer_id in terms:
             work.context = replace(work.context, terms=terms[work.due.payer_id])
-
-
-def _bring_payments(works: Sequence[_Work], *, facts: BillingFacts, known_until_ms: int) -> None:
-    """When each payer paid in advance."""
-    agreements = facts.balances.agreements([work.due.payer_id for work in works], known_until_ms=known_until_ms)
-    for work in works:
-        work.advance = paid_in_advance(
-            work.context.group, releases=work.context.releases, agreements=agreements.get(work.due.payer_id, ())
-        )
 
 
 def _bring_history(works: Sequence[_Work], *, facts: BillingFacts) -> None:
@@ -362,9 +355,6 @@ def _note_unpriced(work: _Work, *, cycle: CycleSpan, rows: Sequence[UnpricedSum]
                     first_at_ms=first_ms,
                 )
             )
-
-
-# ---------------------------------------------------------------- bills
 
 
 def _finish(work: _Work, *, order: BatchOrder, most_lines: int) -> PayerResult | None:

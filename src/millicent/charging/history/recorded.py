@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from millicent.charging.journal.read import JournalledBatch
-from millicent.charging.models.people import RecordedUsage
+from millicent.charging.models.plans import RecordedUsage
 from millicent.charging.provisioning.file_usage import FILES_GROUP
 from millicent.charging.types import Result, Verb
 

@@ -1,6 +1,7 @@
 """Whom to look at again: what was recorded, began, ended or turned between two instants."""
 
-from millicent.charging.models.people import AccountAgreement, FeeStanding
+from millicent.charging.models.people import AccountAgreement
+from millicent.charging.models.plans import FeeStanding
 from millicent.charging.provisioning.live_facts import cycle_of
 from millicent.customers.live import accounts_changed, accounts_turning, cycle_turns, paid_together
 from millicent.subscriptions.live import billing_accounts_of, subscriptions_changed

@@ -21,7 +21,8 @@ from millicent.billing.sources import StoredFacts
 from millicent.billing.types import AccountGroupFacts
 from millicent.catalog.types import Payment
 from millicent.charging.balance_facts import stored_facts
-from millicent.charging.models.people import BalanceFee, BalanceOrder, FeePosition, FeeStanding
+from millicent.charging.models.people import BalanceOrder
+from millicent.charging.models.plans import BalanceFee, FeePosition, FeeStanding
 from millicent.charging.orders import Wanted, carry_out, keep_orders
 from millicent.charging.people import OrderState, OrderVerb, PeopleNotice
 from millicent.charging.ports import BalancePort

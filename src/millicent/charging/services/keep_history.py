@@ -16,7 +16,8 @@ from millicent.charging.history.postings import OrderFacts, entries_of
 from millicent.charging.history.recorded import keep_recorded
 from millicent.charging.history.rolling import keep_rolling, rolling_allowances
 from millicent.charging.journal.read import JournalledBatch, read_once
-from millicent.charging.models.people import BalanceFee, BalanceOrder, LostBalance, Notification
+from millicent.charging.models.people import BalanceOrder, LostBalance, Notification
+from millicent.charging.models.plans import BalanceFee
 from millicent.charging.people import OrderVerb
 from millicent.charging.remembered import HISTORY_READER
 from millicent.charging.services.add_usage_days import add_usage_days

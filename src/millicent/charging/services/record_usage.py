@@ -13,7 +13,7 @@ from millicent.billing.live import NoReleaseInForce, Releases, released_catalogu
 from millicent.catalog.types import Catalogue
 from millicent.charging.balance_facts import advance_spans, stored_facts
 from millicent.charging.declared import DeclaredCharging
-from millicent.charging.models.people import FileIntake
+from millicent.charging.models.plans import FileIntake
 from millicent.charging.ports import BalancePort
 from millicent.charging.provisioning.file_usage import (
     Intake,

@@ -8,7 +8,7 @@ from uuid import UUID
 import polars as pl
 
 from millicent.billing.live import Releases
-from millicent.charging.models.people import ShardEntry
+from millicent.charging.models.plans import ShardEntry
 from millicent.charging.provisioning.difference import together
 from millicent.charging.provisioning.telling import Telling
 from millicent.charging.services.record_usage import opening_usage, tell_usage

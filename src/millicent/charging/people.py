@@ -58,7 +58,6 @@ class PeopleNotice(IntEnum):
     """What people are told that no command of the shard says. Numbers are for ever; below 100 they are the shard's."""
 
     FEE_UNPAID = 100  # the balance did not reach for a plan: it is not renewed
-    FILL_FAILED = 101  # an automatic top-up was not collected
 
 
 def notice_word(kind: int) -> str:

@@ -54,11 +54,6 @@ _PEOPLE: Mapping[PeopleNotice, Mapping[str, str]] = {
         "es": "Su tarifa no se ha podido renovar: faltan {amount}. Recargue y seguirá activa.",
         "fr": "Votre forfait n'a pas pu être renouvelé : il manque {amount}. Rechargez et il reprend.",
     },
-    PeopleNotice.FILL_FAILED: {
-        "en": "Your automatic top-up of {amount} was not possible. Please look at your payment method.",
-        "es": "Su recarga automática de {amount} no ha sido posible. Revise su medio de pago.",
-        "fr": "Votre recharge automatique de {amount} n'a pas été possible. Vérifiez votre moyen de paiement.",
-    },
 }
 _ALLOWANCE = {"en": "your allowance", "es": "su bono", "fr": "votre forfait"}
 

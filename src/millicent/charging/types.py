@@ -360,10 +360,29 @@ class ChargingPort(Interface):
 
 def commands(count: int) -> Rows:
     """So many commands that say nothing yet."""
-    rows = np.zeros(count, COMMAND)
+    return _rows_of(_NOTHING_SAID * count)
+
+
+def stacked(parts: Sequence[Rows]) -> Rows:
+    """Commands one behind the other, always a copy.
+
+    `np.concatenate` works out anew what each field of a row becomes: for one row that takes longer than all the rest.
+    """
+    return _rows_of(b"".join([each.tobytes() for each in parts]))
+
+
+def _rows_of(content: bytes) -> Rows:
+    return np.frombuffer(bytearray(content), COMMAND) if content else np.empty(0, COMMAND)
+
+
+def _nothing_said() -> bytes:
+    row = np.zeros(1, COMMAND)
     for name in ("instant_ms", "subscription_id", "account_id", "other_account_id", "bucket_id", "traffic", "peer",
                  "used", "used_after", "asked", "name", "other_name", "reporting_reason"):  # fmt: skip
-        rows[name] = NOT_SAID
-    rows["service_id"] = NO_SERVICE
-    rows["limit"] = NO_LIMIT
-    return rows
+        row[name] = NOT_SAID
+    row["service_id"] = NO_SERVICE
+    row["limit"] = NO_LIMIT
+    return row.tobytes()
+
+
+_NOTHING_SAID = _nothing_said()

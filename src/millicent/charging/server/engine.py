@@ -17,7 +17,7 @@ from millicent.charging.journal.errors import ShardBusy, ShardStopped
 from millicent.charging.journal.shard_port import JournalledShard
 from millicent.charging.server.clock import SteadyClock, stamp
 from millicent.charging.server.looking import session_texts
-from millicent.charging.types import COMMAND, Batch, Door, NameKind, RowImages, Rows, Verb
+from millicent.charging.types import COMMAND, Batch, Door, NameKind, RowImages, Rows, Verb, stacked
 from millicent.charging.types import commands as empty_commands
 from millicent.kit.errors import Defect, MillicentError
 
@@ -311,7 +311,7 @@ class ChargingEngine:
 
 def joined(parts: Sequence[tuple[Rows, bytes]]) -> tuple[Rows, bytes]:
     """Submissions as one run of commands; the offsets of their texts move along. Always a copy."""
-    commands = np.concatenate([rows for rows, _ in parts])
+    commands = stacked([rows for rows, _ in parts])
     start, base = 0, 0
     for rows, texts in parts:
         if base and texts:

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -102,7 +103,7 @@ class ChargingApp:
                 return  # whoever asked has gone; what was done stays done, and the same again is answered
             finally:
                 self._being_answered -= 1
-        metrics.PACKETS.labels(protocol="http", outcome=str(status)).inc()
+        _counted(status).inc()
         with suppress(ProtocolClosed):
             protocol.response_bytes(status, list(headers), body)
 
@@ -172,6 +173,11 @@ class ChargingApp:
 
     def _failed(self, status: int, title: str, detail: str, code: str) -> tuple[int, Headers, bytes]:
         return self._told(Problem(title=title, status=status, detail=detail, code=code))
+
+
+@cache
+def _counted(status: int) -> Any:
+    return metrics.PACKETS.labels(protocol="http", outcome=str(status))
 
 
 async def _bounded(scope: Any, protocol: Protocol_) -> bytes:

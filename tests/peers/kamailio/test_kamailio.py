@@ -95,7 +95,8 @@ def a_switch(folder: Path, *, api: int):
 def _wait_for_answers(port: int, running: subprocess.Popen[bytes], log: Path) -> None:
     """OPTIONS is answered (405) once it is there."""
     ask = f"OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bK1\r\n"
-    ask += "From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: there\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    ask += "From: <sip:a@b>;tag=1\r\n"
+    ask += "To: <sip:a@b>\r\nCall-ID: there\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         sock.settimeout(0.2)

@@ -189,7 +189,8 @@ def _service(
     """One Multiple-Services-Credit-Control; it says again which group and services it is about."""
     begun = at
     at = _head(out, at, slots.MSCC, 0)
-    if answer["granted_units"] > 0:
+    granted = answer["granted_units"] > 0 and one["folded"] == 0
+    if granted:
         at = _granted(out, at, answer, currencies)
     place, said = one["mscc_at"], 0
     while place < one["mscc_end"] and said < LONGEST_SERVICES:
@@ -199,13 +200,14 @@ def _service(
         place += (three_at(buffer, place + 5) + 3) // 4 * 4
     if one["group"] >= 0:
         at = _number(out, at, slots.RATING_GROUP, one["group"])
-    if answer["granted_units"] > 0 and answer["validity_seconds"] > 0:
+    if granted and answer["validity_seconds"] > 0:
         at = _number(out, at, slots.VALIDITY_TIME, answer["validity_seconds"])
     at = _number(out, at, slots.RESULT_CODE, results[answer["result"]])
-    at = _final(out, at, answer, one["policy"], finals, offsets)
-    if answer["granted_units"] > 0:
+    if one["folded"] == 0:
+        at = _final(out, at, answer, one["policy"], finals, offsets)
+    if granted and message["three_gpp"] == 1:
         at = _limits(out, at, answer)
-    if _is_refundable(message, answer):
+    if _is_refundable(message, answer) and message["three_gpp"] == 1:
         at = _refund(out, at, message, one)
     return _closed(out, begun, at)
 
@@ -301,9 +303,9 @@ def encode(
                     if answer["validity_seconds"] > 0:
                         at = _number(out, at, slots.VALIDITY_TIME, answer["validity_seconds"])
                 at = _final(out, at, answer, one["policy"], finals, offsets)
-                if answer["granted_units"] > 0:
+                if answer["granted_units"] > 0 and message["three_gpp"] == 1:
                     at = _limits(out, at, answer)
-                if _is_refundable(message, answer):
+                if _is_refundable(message, answer) and message["three_gpp"] == 1:
                     at = _refund(out, at, message, one)
         if kind == EVENT and message["action"] == PRICE_ENQUIRY and result == _DONE:
             at = _cost(out, at, message, answers, currencies)

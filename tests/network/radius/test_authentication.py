@@ -169,7 +169,15 @@ def test_mikrotik_is_told_rate_pool_and_how_much_is_left():
     assert reply["Mikrotik-Total-Limit-Gigawords"] == [5]
     assert reply["Framed-Pool"] == ["homes"]
     assert reply["Acct-Interim-Interval"] == [300]
-    assert reply["Class"] == [b"fibre-600"]
+    assert reply["Class"][0].startswith(b"m1;")
+    assert reply["Class"][0].endswith(b";fibre-600")
+
+
+def test_every_admission_has_a_class_of_its_own():
+    with a_door(book=FakeBook(credential=sealed())) as running:
+        classes = {accepted(running.door)["Class"][0] for _ in range(3)}
+
+    assert len(classes) == 3
 
 
 def test_cisco_is_told_its_policies_and_wispr_its_bits():

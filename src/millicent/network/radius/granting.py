@@ -10,6 +10,7 @@ import numpy as np
 from millicent.charging.types import NO_LIMIT, Result, Unit
 from millicent.network.radius.clients import Client, Profile, Vendor
 from millicent.network.radius.packets import number, vendor_attribute, vendor_text
+from millicent.network.radius.reports import new_class
 from millicent.network.radius.words import (
     CISCO,
     CISCO_AVPAIR,
@@ -121,7 +122,7 @@ def session_attributes(
         attributes.append((Attribute.FRAMED_IP_ADDRESS, IPv4Address(framed_address).packed))
     elif profile.pool:
         attributes.append((Attribute.FRAMED_POOL, profile.pool.encode()))
-    attributes.append((Attribute.CLASS, offering.encode()[:64]))
+    attributes.append((Attribute.CLASS, new_class(offering)))
     if profile.filter_id and client.vendor is not Vendor.STANDARD:
         attributes.append((Attribute.FILTER_ID, profile.filter_id.encode()))
     return attributes

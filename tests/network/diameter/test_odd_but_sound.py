@@ -4,10 +4,14 @@ import asyncio
 
 import pytest
 from tests.network.diameter.builders import (
+    CLIENT,
     EVENT,
     INITIAL,
+    REALM,
     TERMINATION,
     UPDATE,
+    FakeShard,
+    a_message,
     a_peer,
     a_request,
     a_server,
@@ -15,10 +19,12 @@ from tests.network.diameter.builders import (
 )
 from tests.network.diameter.test_answers import mscc_of
 from tests.network.diameter.test_charging import MEGABYTE, PRICES, granted, megabytes, opened, run
-from tests.network.shard_port import ShardPort
+from tests.network.shard_port import ACCOUNT, SUBSCRIPTION, ShardPort
 from tests.rating.builders import CENT, EURO
 
-from millicent.network.diameter.messages import write_fields
+from millicent.charging.keys import plan_text
+from millicent.charging.types import NameKind, Verb
+from millicent.network.diameter.messages import answer_bytes, write_fields
 from millicent.subscriptions.types import IdentifierKind
 
 
@@ -157,3 +163,78 @@ def test_a_rating_group_that_comes_later_has_a_slice_of_its_own():
 
     assert (granted(answer), mscc_of(answer)["Rating-Group"].number) == (70, 11)
     assert (port.balance(), port.sessions()) == (0, 0)
+
+
+def test_a_rating_group_that_nobody_declared_cannot_be_rated_and_stops_no_other():
+    strange = {"context": "99999@3gpp.org"}
+
+    async def scene(port, client):
+        await client.ask(a_request(INITIAL, 0, ("Multiple-Services-Indicator", 1)))
+        answer = await client.ask(a_request(UPDATE, 1, an_mscc(99, requested=megabytes(1)), **strange))
+        event = a_request(EVENT, 0, ("Requested-Action", 0), session="pgw01.example.net;2;1", **strange)
+        return answer, await client.ask(event)
+
+    answer, event = run(scene)
+
+    assert (answer.number("Result-Code"), mscc_of(answer)["Result-Code"].number) == (2001, 5031)
+    assert event.number("Result-Code") == 5031
+
+
+def test_after_a_change_of_plan_the_gateway_is_asked_to_come_again_and_does():
+    async def scene(port, client):
+        await opened(client, 30)
+        other = port.shard.number_of(NameKind.PLAN, plan_text(tariff="tariff", segment="other"))
+        port.do(Verb.SUBSCRIBER, subscription_id=SUBSCRIPTION, account_id=ACCOUNT, name=other)
+        asked = await client.receive()
+        client.send(answer_bytes(asked.header, write_fields([("Result-Code", 2002)])))
+        forced = ("Reporting-Reason", 7)
+        again = an_mscc(used=megabytes(4), requested=megabytes(10), more=[forced])
+        return port, asked, await client.ask(a_request(UPDATE, 1, again))
+
+    port, asked, again = run(scene)
+
+    assert (asked.header.command, asked.text("Session-Id")) == (258, "pgw01.example.net;1;1")
+    assert (again.number("Result-Code"), granted(again)) == (2001, 10)
+    assert port.balance() == EURO - 4 * CENT
+
+
+def test_what_was_asked_before_a_connection_was_lost_is_answered_from_what_is_stored():
+    async def scene():
+        port = ShardPort(PRICES)
+        port.subscribe("34600000001", kind=IdentifierKind.MSISDN, nanos=EURO)
+        async with a_server(port) as server:
+            async with a_peer(server) as client:
+                await opened(client, 30)
+                update = a_request(UPDATE, 1, an_mscc(requested=megabytes(40), used=megabytes(30)))
+                client.send(update)
+                first = await client.raw()
+                client.send(a_message([("Origin-Host", CLIENT), ("Origin-Realm", REALM), ("Disconnect-Cause", 0)],
+                                      command=282, application=0, flags=0x80))  # fmt: skip
+                good_bye = await client.receive()
+            async with a_peer(server) as client:
+                again = update[:4] + b"\xd0" + update[5:12] + b"\x00\x00\x00\x63" + update[16:]
+                client.send(again)
+                return port, good_bye, first, await client.raw()
+
+    port, good_bye, first, second = asyncio.run(scene())
+
+    assert (good_bye.header.command, good_bye.number("Result-Code")) == (282, 2001)
+    assert second == first[:12] + b"\x00\x00\x00\x63" + first[16:]
+    assert port.balance() == EURO - 30 * CENT
+
+
+def test_a_watchdog_is_answered_while_requests_wait():
+    async def scene():
+        shard = FakeShard()
+        shard.held = asyncio.Event()
+        async with a_server(shard) as server, a_peer(server) as client:
+            client.send(a_request(INITIAL, 0, hop=1))
+            client.send(a_message([("Origin-Host", CLIENT), ("Origin-Realm", REALM)], hop=2, command=280, application=0,
+                                  flags=0x80))  # fmt: skip
+            watched = await client.receive()
+            shard.held.set()
+            return watched, await client.receive()
+
+    watched, answered = asyncio.run(scene())
+
+    assert [(each.header.command, each.header.hop_by_hop) for each in (watched, answered)] == [(280, 2), (272, 1)]

@@ -34,6 +34,7 @@ PER_MESSAGE, PER_UNITS = 640, 384  # octets at most, beside Session-Id, Proxy-In
 DIRECT_DEBITING, CHECK_BALANCE, PRICE_ENQUIRY = 0, 2, 3
 LONGEST_SERVICES = 16  # Service-Identifiers of one MSCC that are said again
 _DONE, _INSUFFICIENT, _INVALID = int(Result.DONE), int(Result.INSUFFICIENT), int(Result.INVALID)
+_NOT_PRICED = int(Result.NOT_PRICED)
 _NO_FINAL = int(FinalAction.NONE)
 _SECONDS, _TOTAL, _OUTPUT, _UNITS, _MONEY = 0, 1, 3, 4, 5
 _NANO_EXPONENT = -9
@@ -202,7 +203,7 @@ def _service(
         at = _number(out, at, slots.RATING_GROUP, one["group"])
     if granted and answer["validity_seconds"] > 0:
         at = _number(out, at, slots.VALIDITY_TIME, answer["validity_seconds"])
-    at = _number(out, at, slots.RESULT_CODE, results[answer["result"]])
+    at = _number(out, at, slots.RESULT_CODE, _code_of(int(answer["result"]), one, results))
     if one["folded"] == 0:
         at = _final(out, at, answer, one["policy"], finals, offsets)
     if granted and message["three_gpp"] == 1:
@@ -210,6 +211,14 @@ def _service(
     if _is_refundable(message, answer) and message["three_gpp"] == 1:
         at = _refund(out, at, message, one)
     return _closed(out, begun, at)
+
+
+@spliced
+def _code_of(result: int, one: np.void, results: Int64s) -> int:
+    """Result-Code; a rating group that nobody declared cannot be rated (TS 32.299 clause 6.6)."""
+    if result == _INVALID and one["number"] < 0:
+        return int(results[_NOT_PRICED])
+    return int(results[result])
 
 
 @spliced
@@ -274,6 +283,8 @@ def encode(
         result = _message_result(message, units, answers, wide)
         checked = kind == EVENT and message["action"] == CHECK_BALANCE and (result in (_DONE, _INSUFFICIENT))
         said = SUCCESS if checked else int(results[result])
+        if result == _INVALID and message["units"] > 0:
+            said = _code_of(result, units[message["first_unit"]], results)
         error = ERROR if 3_000 <= said < 4_000 else 0
         at = _word(out, at + 4, (message["flags"] & PROXIABLE | error) << 24 | CREDIT_CONTROL)
         at = _word(out, at, CREDIT_CONTROL_APPLICATION)

@@ -11,6 +11,7 @@ from tests.stories.operator import BillingOffice
 from tests.stories.stored import OPENED, a_stored_call, open_stored_operator, put_in_lake
 from typer.testing import CliRunner
 
+from millicent.billing.services.show_bill import show_bill
 from millicent.billing.sources import StoredFacts
 from millicent.catalog.services.release_catalogue import release_catalogue
 from millicent.config.commands import account_terms, customers
@@ -123,3 +124,36 @@ def test_nothing_changes_within_what_is_billed(office):
             ask(*command, "--from", "2024-09-30", *WHY)
     with pytest.raises(BadInput, match="'tomorrow' is no day"):
         ask("change-segment", "C-1", "firm", "--from", "tomorrow", *WHY)
+
+
+def test_a_name_a_language_and_an_address_are_printed_from_the_bill_on_whose_cycle_ends_with_them(office):
+    office.release_month(10, year=2024)
+
+    ask("change-name", "C-1", "Norte, S.L.", "--from", "2024-10-15", *WHY)
+    ask("change-language", "C-1", "fr", "--from", "2024-10-15", *WHY)
+    ask("change-address", "C-1", "Rue 2|Lyon", "--from", "2024-10-15", *WHY)
+    office.release_month(11, year=2024)
+
+    with tenant_scope(office.tenant_id):
+        payers = [show_bill(number).payer for number, *_ in office.totals()]
+    assert [(each.party_name, each.language, each.address_lines) for each in payers] == [
+        ("Customer C-1", "en", ()), ("Norte, S.L.", "fr", ("Rue 2", "Lyon")),
+    ]  # fmt: skip
+    assert [(change["what"], change["why"]) for change in ask("history", "C-1", "--json")] == [
+        ("change name", "a test"), ("change language", "a test"), ("change address", "a test"),
+    ]  # fmt: skip
+
+
+def test_who_moves_away_bears_no_tax_of_here_from_then_on_and_what_was_billed_keeps_its_own(office):
+    office.release_month(10, year=2024)
+
+    ask("change-tax-place", "C-1", "US", "--from", "2024-10-01", *WHY)
+    ask("change-tax-number", "C-1", "91-1144442", "--business", "--from", "2024-10-01", *WHY)
+    office.release_month(11, year=2024)
+
+    # C-2, for which C-1 pays, stays here: its half of the bill bears the tax.
+    assert [(total[2], total[3]) for total in office.totals()] == [(42_00, 8_82), (22_00, 2_31)]
+    with pytest.raises(BadInput, match="is no tax number of US"):
+        ask("change-tax-number", "C-1", "B12345674X", "--business", *WHY)
+    with pytest.raises(BadInput, match="nothing was named"):
+        ask("change-contact", "C-1", *WHY)

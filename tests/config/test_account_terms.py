@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 from tests.billing.builders import a_moment, a_version, at
-from tests.catalog.builders import TARIFF, TAXES, examined
+from tests.catalog.builders import OFFERING, TARIFF, TAXES, examined
 from tests.stories.operator import BillingOffice
 from tests.stories.stored import OPENED, a_stored_call, open_stored_operator, put_in_lake
 from typer.testing import CliRunner
@@ -74,7 +74,7 @@ def test_a_segment_prices_the_cycles_that_end_with_it_and_what_is_billed_stays(o
     assert [term["segment"] for term in shown["terms"]] == ["consumer", "firm"]
 
 
-def test_a_new_payer_has_the_whole_cycle_and_no_day_is_billed_twice(office):
+def a_branch_of_c1(office):
     with tenant_scope(office.tenant_id):
         branch = NewBillingAccount(
             code="C-3",
@@ -91,6 +91,10 @@ def test_a_new_payer_has_the_whole_cycle_and_no_day_is_billed_twice(office):
         add_subscriptions(
             [NewSubscription(code="S-C-3", account_code="C-3", versions=(plan,))], now=a_moment(2024, 9, 1)
         )
+
+
+def test_a_new_payer_has_the_whole_cycle_and_no_day_is_billed_twice(office):
+    a_branch_of_c1(office)
     office.release_month(10, year=2024)
 
     ask("change-payer", "C-3", "C-1", "--from", "2024-10-10", *WHY)
@@ -98,6 +102,37 @@ def test_a_new_payer_has_the_whole_cycle_and_no_day_is_billed_twice(office):
 
     # September and October ahead, of two and of one; then November ahead and October's calls, of all three on one bill.
     assert sorted(total[2] for total in office.totals()) == [20_00, 32_00, 42_00]
+
+
+@pytest.mark.parametrize("scope", ["subscription", "account", "pool"])
+def test_what_is_left_of_an_allowance_follows_its_account_to_the_new_payer_and_back(office, scope):
+    """An hour a month, kept for one cycle, before ten cents a minute: 10 minutes are used, then 100, then 75."""
+    hour = (
+        OFFERING
+        + f"""allowances:
+  - {{code: hour, when: {{service: voice}}, amount: 60 min, scope: {scope}, rollover: {{cycles: 1}}}}
+"""
+    )
+    with tenant_scope(office.tenant_id):
+        release_catalogue(
+            examination=examined({"offerings/plan.yaml": hour}),
+            effective_from_ms=OPENED,
+            author="ana",
+            recorded_at_ms=OPENED + 2,
+        )
+    a_branch_of_c1(office)
+    for month, minutes in ((9, 10), (10, 100), (11, 75)):
+        call = a_stored_call(office.tenant_id, "C-3", at(2024, month, 6, 12), seconds=minutes * 60)
+        put_in_lake(tenant_lake(office.tenant_id), call)
+    office.release_month(10, year=2024)
+
+    ask("change-payer", "C-3", "C-1", "--from", "2024-10-10", *WHY)
+    office.release_month(11, year=2024)
+    ask("change-payer", "C-3", "C-3", "--from", "2024-11-10", *WHY)
+    office.release_month(12, year=2024)
+
+    # October has 60 + 50 minutes; of its own 60 it leaves 10. November lacks 5 of 75. The rest of it all is fees.
+    assert [total[2] for total in office.totals()] == [40_00, 20_00, 30_00, 20_00, 10_50]
 
 
 def test_a_certificate_lifts_the_tax_from_the_next_bill_on(office):

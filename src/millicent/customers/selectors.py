@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -151,6 +151,25 @@ def paid_by_others(*, ids: Iterable[int], at_ms: int, known_at_ms: int) -> dict[
     for account_id, payer_id, from_ms, until_ms in read_rows(query, [list(ids), at_ms, known_at_ms, known_at_ms]):
         found[account_id].append(PaidByAnother(payer_id=payer_id, from_ms=from_ms, until_ms=until_ms))
     return dict(found)
+
+
+_PAYERS_BEFORE = """
+SELECT asked.account_id, own.payer_id
+FROM unnest(%s::bigint[], %s::bigint[]) AS asked(account_id, at_ms)
+CROSS JOIN LATERAL (
+    SELECT payer_id FROM customers_billingaccountterms terms
+    WHERE terms.billing_account_id = asked.account_id AND terms.effective_from_ms < asked.at_ms
+        AND (terms.effective_until_ms IS NULL OR terms.effective_until_ms >= asked.at_ms) AND {believed}
+    OFFSET 0
+) own
+"""
+
+
+def payers_before(at_ms_by_account: Mapping[int, int], *, known_at_ms: int | None = None) -> dict[int, int]:
+    """Who paid for each account in the last millisecond before its instant; accounts not yet open are left out."""
+    believed, known = (_BELIEVED_NOW, []) if known_at_ms is None else (_BELIEVED_THEN, [known_at_ms, known_at_ms])
+    query = _PAYERS_BEFORE.format(believed=believed.format(row="terms"))
+    return dict(read_rows(query, [list(at_ms_by_account), list(at_ms_by_account.values()), *known]))
 
 
 def billing_account_ids(*, codes: Iterable[str]) -> dict[str, int]:

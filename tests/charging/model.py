@@ -11,7 +11,7 @@ from typing import Protocol
 FOREVER = 2**63 - 1
 NO_LIMIT = 2**60
 NOT_SAID = -1
-PLACES = 8  # buckets that one segment can refer to
+PLACES = 12  # buckets that one segment can refer to
 CROWDED = 4  # of a segment that is not measured in time: it ends, so that the next slice finds places
 
 
@@ -88,6 +88,7 @@ class Segment:
     old_cycle: dict[str, int] | None = (
         None  # a cycle ended meanwhile: what the counters of that one stand at without us
     )
+    payer: int | None = None  # the account that granted its slice, where the subscription has moved since
 
     def refers_to(self) -> set[int]:
         """Buckets that the segment took from, and may give back to."""
@@ -194,8 +195,12 @@ class Model:
             and not bucket.ended
             and bucket.valid_from_ms <= now_ms < bucket.valid_until_ms
         ]
+        return self.in_order(valid)
+
+    @staticmethod
+    def in_order(money: list[Bucket]) -> list[Bucket]:
         return sorted(
-            valid,
+            money,
             key=lambda each: (
                 each.kind == "credit",
                 -each.priority,
@@ -227,6 +232,9 @@ class Model:
         """The whole segment as one usage of `units`, with what it took so far and holds put back."""
         segment = group.segment
         buckets = self.catalogue_buckets(subscription)
+        if segment.payer is not None:  # nothing but what it was granted from
+            own = {*segment.draws, *group.held_draws}
+            buckets = [self.buckets[number] for number in sorted(own)]
         free = {
             bucket.bucket_id: self.free(bucket.bucket_id)
             + segment.draws.get(bucket.bucket_id, 0)
@@ -317,12 +325,18 @@ class Model:
         segment.draws, segment.counters = dict(quote.draws), dict(quote.counters)
 
     def pay(self, subscription: Subscription, segment: Segment, due: int, now_ms: int, kept: dict[int, int]) -> int:
-        """Take what is due; first what was held of buckets that ended meanwhile. Returns what was taken."""
+        """Take what is due; first what was held of buckets that ended meanwhile. Returns what was taken.
+
+        Of whoever moved all that was held is taken first.
+        """
         left = wanted = min(due, self.may_spend(subscription))
-        valid = [bucket.bucket_id for bucket in self.purse(subscription.account_id, now_ms)]
-        sources = [(number, nanos) for number, nanos in kept.items() if number not in valid]
-        sources += [(number, self.free(number)) for number in valid]
-        for number, there in sources:
+        payer = subscription.account_id if segment.payer is None else segment.payer
+        valid = [bucket.bucket_id for bucket in self.purse(payer, now_ms)]
+        held = [each.bucket_id for each in self.in_order([self.buckets[number] for number in kept])]
+        sources = [(number, kept[number]) for number in held if segment.payer is not None or number not in valid]
+        sources += [(number, FOREVER) for number in valid]
+        for number, most in sources:
+            there = min(most, self.free(number)) if number in valid else most
             gives = min(left, there)
             if gives > 0:
                 self.buckets[number].remaining -= gives
@@ -516,6 +530,8 @@ class Model:
     ) -> str:  # fmt: skip
         """What was used, and a new segment where one begins. Returns why it has no price."""
         subscription = self.subscriptions[session.subscription_id]
+        if group.segment.payer is not None:
+            return self.report_what_was_left(session, group_key, group, used, final, now_ms, answer)
         in_time = group.segment.traffic == "voice"
         ends = group.segment.plan != subscription.plan or (group.stale and not in_time)
         if in_time or not ends:
@@ -533,6 +549,25 @@ class Model:
         group.segment = Segment(group.segment.traffic, group.segment.number, now_ms, subscription.plan)
         group.stale = False
         return self.settle(session, group_key, group, after, now_ms, answer) if after > 0 else ""
+
+    def report_what_was_left(
+        self, session: Session, group_key: object, group: Group, used: int, final: bool, now_ms: int, answer: Answer
+    ) -> str:
+        """Its slice was granted before the subscription moved: that much is used there, the rest by the new payer."""
+        within = min(used, group.granted)
+        if within > 0:
+            wrong = self.settle(session, group_key, group, within, now_ms, answer)
+            if wrong:
+                return wrong
+        else:
+            self.release_holds(self.subscriptions[session.subscription_id], group)
+        if final and used == within:
+            return ""
+        self.close_segment(group_key, group)
+        plan = self.subscriptions[session.subscription_id].plan
+        group.segment = Segment(group.segment.traffic, group.segment.number, now_ms, plan)
+        group.stale = False
+        return self.settle(session, group_key, group, used - within, now_ms, answer) if used > within else ""
 
     def close_segment(self, group_key: object, group: Group) -> None:
         segment = group.segment
@@ -805,10 +840,14 @@ class Model:
             setattr(subscription, name, value)
 
     def move(self, subscription_id: int, *, account_id: int, pool: str, now_ms: int) -> None:
-        """What was used so far is final under the old owner; what comes belongs to the new one."""
+        """What was granted stays where it is held until it is reported; all that comes belongs to the new owner."""
         for session in self.sessions.values():
             for group_key, group in session.groups.items() if session.subscription_id == subscription_id else ():
-                self.release_holds(self.subscriptions[subscription_id], group)
+                if group.segment.payer is not None:
+                    continue
+                if group.granted:
+                    group.segment.payer = self.subscriptions[subscription_id].account_id
+                    continue
                 self.close_segment(group_key, group)
                 old = group.segment
                 group.segment = Segment(old.traffic, old.number, now_ms, old.plan)

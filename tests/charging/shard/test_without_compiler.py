@@ -16,6 +16,7 @@ FILES = (
     "test_bounds.py",
     "test_places.py",
     "test_origins.py",
+    "test_moves.py",
 )
 
 

@@ -162,7 +162,7 @@ def start_event(
     if quantity < 0:
         quantity = measured(command["asked"], job[J_UNIT])
     describe_event(books, out, work, commands, row, plan, int(index.program_release[chosen]))
-    set_charge(books, index, work, subscriber, 0, job[J_COMBINATION])
+    set_charge(books, index, state, work, subscriber, 0, job[J_COMBINATION])
     look_up_number(books, index, program, work, 0)
     job[J_LIFTED] = 1
     job[J_AVAILABLE] = payable(books, job[J_ACCOUNT], subscriber, int(books.meta[0]["now_ms"]))

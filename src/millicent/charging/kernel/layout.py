@@ -48,6 +48,7 @@ META_FIELDS = (
     "next_deadline_ms",  # no session is due before
     "next_expiry_ms",  # no bucket ends before
     "open_sessions",
+    "first_left",  # groups whose subscription moved away from whoever pays for their slice
 )
 META = np.dtype([(name, "i8") for name in META_FIELDS])
 
@@ -157,6 +158,7 @@ GROUP = np.dtype(
         ("unanswered", "u1"),
         ("throttled", "u1"),
         ("old_cycle", "u1"),  # 1: a cycle began meanwhile; counter_settled is where the counters stood
+        ("left", "u1"),  # 1: the subscription moved; `account` and `pool` still have to do with this segment
         ("reason", "i2"),
         ("number_key", "i8"),
         ("content_nanos", "i8"),
@@ -173,6 +175,10 @@ GROUP = np.dtype(
         ("tariff_change_ms", "i8"),
         ("deadline_ms", "i8"),
         ("totals", "i8", (6,)),  # told since the session began, by Unit
+        ("account", "i4"),  # rows, where the subscription left them: who pays, and the pool
+        ("pool", "i4"),
+        ("next_left", "i4"),  # list of the groups that were left
+        ("previous_left", "i4"),
         ("draw_bucket", "i4", (DRAWS,)),
         ("draw_settled", "i8", (DRAWS,)),
         ("draw_held", "i8", (DRAWS,)),

@@ -435,7 +435,6 @@ def apply_commands(
                 phase = P_REMEMBER
                 continue
             group = job[J_GROUP]
-            subscriber = job[J_SUBSCRIBER]
             reason = 0
             if not (phase == P_EVENT and is_money(commands, row)):
                 work.charges.quantity[0] = job[J_QUANTITY]
@@ -447,7 +446,7 @@ def apply_commands(
                     work.charges, 0, job[J_NODE], program.prefixes, program.calendars, program.prices,
                     program.selection, state, work.scratch, work.priced, None,
                 )  # fmt: skip
-                after_price(books, index, state, work, subscriber, group, reason == 0)
+                after_price(books, index, state, work, group, reason == 0)
             if phase in (P_SETTLE, P_SETTLE_AFTER):
                 crowded = phase == P_SETTLE and reason == 0 and needs_room(books, work, group)
                 if crowded:  # the segment ends without this usage, which is the first of the next

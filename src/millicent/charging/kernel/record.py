@@ -10,13 +10,20 @@ from millicent.charging.kernel.layout import (
     Books,
     Out,
 )
-from millicent.charging.kernel.splice import called
+from millicent.charging.kernel.splice import called, spliced
 from millicent.charging.types import NOT_SAID, NoticeKind
 from millicent.kit.kernels import Int64s
 
 UNITS, CATALOGUE_MONEY, MONEY, CREDIT = 0, 1, 2, 3  # BucketKind
 PART_PERCENT, ALL_PERCENT = 80, 100
 _PART_USED, _ALL_USED = int(NoticeKind.PART_USED), int(NoticeKind.ALL_USED)
+
+
+@spliced
+def payer_of(books: Books, subscriber: int, group: int) -> int:
+    """The account that pays for a group's segment: that of its subscription, or the one that it moved away from."""
+    usage = books.group[group]
+    return int(usage["account"]) if usage["left"] else int(books.subscriber[subscriber]["account"])
 
 
 @called
@@ -108,7 +115,7 @@ def note_charge(
     out.counts[OUT_CHARGES] = place + 1
     row = out.charge[place]
     usage = books.group[group]
-    account = int(books.subscriber[traffic_subscriber]["account"])
+    account = payer_of(books, traffic_subscriber, group)
     row["command"] = job[J_COMMAND]
     row["traffic"] = usage["traffic"]
     row["key_high"] = key_high

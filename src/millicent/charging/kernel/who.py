@@ -30,7 +30,13 @@ from millicent.charging.kernel.owner import (
     remove_candidate,
     slots_used,
 )
-from millicent.charging.kernel.session import abort, old_cycles, reauthorise, restart_segments
+from millicent.charging.kernel.session import (
+    abort,
+    old_cycles,
+    old_cycles_of_left,
+    reauthorise,
+    restart_segments,
+)
 from millicent.charging.kernel.splice import called, spliced
 from millicent.charging.types import NO_LIMIT, Flag, Result, Rows, Status, Verb
 from millicent.rating.kernel.arrays import State
@@ -278,7 +284,7 @@ def roll(books: Books, index: Index, out: Out, state: State, work: Work, command
         row = find_subscription(books, index, int(asked["subscription_id"]))
         if row == 0:
             return _UNKNOWN_SUBSCRIBER
-        old_cycles(books, index, out, state, work, row)
+        old_cycles(books, index, out, state, row, True)
         reset_counters(books, out, index, state, work, SUBSCRIPTION, row)
         subscriber = books.subscriber[row]
         subscriber["spent_nanos"] = 0
@@ -292,8 +298,9 @@ def roll(books: Books, index: Index, out: Out, state: State, work: Work, command
             return _UNKNOWN_ACCOUNT
         member = int(books.account[row]["first_subscriber"])
         while member != 0:
-            old_cycles(books, index, out, state, work, member)
+            old_cycles(books, index, out, state, member, False)
             member = int(books.subscriber[member]["next_in_account"])
+        old_cycles_of_left(books, index, out, state, ACCOUNT, row)
         reset_counters(books, out, index, state, work, ACCOUNT, row)
         mark_change(books, out, ACCOUNT, row)
         return _DONE
@@ -301,8 +308,9 @@ def roll(books: Books, index: Index, out: Out, state: State, work: Work, command
         row = int(asked["other_name"]) + 1
         member = int(books.pool[row]["first_subscriber"])
         while member != 0:
-            old_cycles(books, index, out, state, work, member)
+            old_cycles(books, index, out, state, member, False)
             member = int(books.subscriber[member]["next_in_pool"])
+        old_cycles_of_left(books, index, out, state, POOL, row)
         reset_counters(books, out, index, state, work, POOL, row)
         mark_change(books, out, POOL, row)
         return _DONE

@@ -12,7 +12,7 @@ FOREVER = 2**63 - 1
 NO_LIMIT = 2**60
 NOT_SAID = -1
 PLACES = 12  # buckets that one segment can refer to
-CROWDED = 4  # of a segment that is not measured in time: it ends, so that the next slice finds places
+CROWDED = 4  # so few places left: a segment that is not measured in time ends, so that the next slice finds some
 
 
 @dataclass
@@ -30,6 +30,8 @@ class Bucket:
     granted_at_ms: int = 0
     priority: int = 0
     ended: bool = False
+    opened: int = 0  # what its allowance gave
+    near_told: bool = False  # that it ends soon
     taken_by: dict[int, int] = field(default_factory=dict)  # member -> taken, with what the member holds
 
 
@@ -168,6 +170,10 @@ class Model:
         self.sessions: dict[object, Session] = {}
         self.answers: dict[object, Answer] = {}
         self.deeds: dict[object, Deed] = {}
+        self.thresholds: dict[str, tuple[int, ...]] = {}  # allowance, or "" for spending -> percents of its states
+        self.lead_ms = {"money": 0, "units": 0}  # how long before its end a bucket is told of
+        self.now_ms = 0  # of verbs that say no instant themselves
+        self.near: list[tuple[int, int, int]] = []  # bucket, what was left, its end: told so far
         self.charges: list[tuple[object, int, int, int]] = []  # group key, units, amount, uncollected
 
     # -------------------------------------------------------- what is free
@@ -542,7 +548,7 @@ class Model:
         else:
             self.release_holds(subscription, group)
             wrong = ""
-        crowded = not in_time and not final and len(group.segment.refers_to()) > CROWDED
+        crowded = not in_time and not final and len(group.segment.refers_to()) > PLACES - CROWDED
         if wrong or not (ends or crowded):
             return wrong
         self.close_segment(group_key, group)
@@ -746,23 +752,63 @@ class Model:
             return Answer("UNKNOWN_ACCOUNT")
         if nanos <= 0:
             return Answer("INVALID")
-        result = self.receive(account_id, nanos, bucket_id, valid_until_ms, **parts)
+        result = self.receive(account_id, nanos, bucket_id, valid_until_ms, self.now_ms, **parts)
         return self._remember(key, Answer(result)) if result == "DONE" else Answer(result)
 
-    def receive(self, account_id: int, nanos: int, bucket_id: int, valid_until_ms: int, **parts: int) -> str:
+    def receive(
+        self, account_id: int, nanos: int, bucket_id: int, valid_until_ms: int, now_ms: int, **parts: int
+    ) -> str:
         bucket = self.buckets.get(bucket_id)
         if bucket is None:
             owner = ("account", account_id)
             self.buckets[bucket_id] = Bucket(
                 bucket_id, "money", nanos, account_id, owner, valid_until_ms=valid_until_ms, **parts
             )
+            self.expect_end(self.buckets[bucket_id], now_ms)
             return "DONE"
         if bucket.kind != "money" or bucket.account_id != account_id or bucket.ended:
             return "ALREADY"
         bucket.remaining += nanos
-        if valid_until_ms < FOREVER:  # where none is said the bucket ends when it was to end
-            bucket.valid_until_ms = max(bucket.valid_until_ms, valid_until_ms)
+        if bucket.valid_until_ms < valid_until_ms < FOREVER:  # where none is said it ends when it was to end
+            bucket.valid_until_ms = valid_until_ms
+            self.expect_end(bucket, now_ms)
         return "DONE"
+
+    def expect_end(self, bucket: Bucket, now_ms: int) -> None:
+        """It has a new end. One that is already near is not told of."""
+        lead_ms = self.lead_ms.get(bucket.kind, 0)
+        bucket.near_told = bool(lead_ms) and bucket.valid_until_ms - lead_ms <= now_ms
+
+    def warn(self, now_ms: int) -> None:
+        """Of buckets with something left, once for each end, so long before it."""
+        for bucket in self.buckets.values():
+            lead_ms = self.lead_ms.get(bucket.kind, 0)
+            near = lead_ms and bucket.valid_until_ms - lead_ms <= now_ms < bucket.valid_until_ms
+            if near and not bucket.ended and not bucket.near_told:
+                bucket.near_told = True
+                if bucket.remaining > 0:
+                    self.near.append((bucket.bucket_id, bucket.remaining, bucket.valid_until_ms))
+
+    # -------------------------------------------------------- policy counters
+
+    def status(self, subscription_id: int, allowance: str, now_ms: int) -> int:
+        """How many thresholds of a counter are reached: of the bucket that is least used; of "" of the limit."""
+        subscription = self.subscriptions[subscription_id]
+        if not allowance:
+            limit = subscription.spend_limit
+            return NOT_SAID if limit >= NO_LIMIT else self.reached("", subscription.spent, limit)
+        return min(
+            (
+                self.reached(allowance, bucket.opened - bucket.remaining, bucket.opened)
+                for bucket in self.catalogue_buckets(subscription)
+                if bucket.allowance == allowance and not bucket.ended
+                if bucket.valid_from_ms <= now_ms < bucket.valid_until_ms
+            ),
+            default=NOT_SAID,
+        )
+
+    def reached(self, allowance: str, used: int, whole: int) -> int:
+        return sum(100 * used >= percent * whole for percent in self.thresholds[allowance])
 
     def adjust(self, bucket_id: int, change: int, *, forced: bool = False) -> Answer:
         bucket = self.buckets.get(bucket_id)
@@ -783,7 +829,7 @@ class Model:
             return Answer("INVALID")
         if sum(max(0, self.free(bucket.bucket_id)) for bucket in purse) < nanos:
             return Answer("INSUFFICIENT")
-        result = self.receive(taker, nanos, bucket_id, FOREVER, granted_at_ms=now_ms)
+        result = self.receive(taker, nanos, bucket_id, FOREVER, now_ms, granted_at_ms=now_ms)
         if result != "DONE":
             return Answer(result)
         left = nanos
@@ -804,6 +850,8 @@ class Model:
 
     def grant_units(self, bucket: Bucket) -> None:
         self.buckets[bucket.bucket_id] = bucket
+        bucket.opened = bucket.remaining
+        self.expect_end(bucket, self.now_ms)
         self.mark(bucket)
 
     def mark(self, bucket: Bucket) -> None:
@@ -877,10 +925,12 @@ class Model:
 
     def tick(self, now_ms: int) -> None:
         """Buckets end, then sessions without a sign of life."""
+        self.now_ms = now_ms
         for bucket in list(self.buckets.values()):
             if bucket.valid_until_ms <= now_ms and not bucket.ended:
                 self.end_bucket(bucket)
         self.forget(set(self.buckets))
+        self.warn(now_ms)
         self.sweep(now_ms)
 
     # -------------------------------------------------------- what must always hold

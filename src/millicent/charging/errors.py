@@ -67,3 +67,15 @@ class UnknownVoucherBatch(Refusal):
     """There is no voucher batch of this code, or there is one already."""
 
     code = "unknown_voucher_batch"
+
+
+class PolicyCounterUnknown(Refusal):
+    """A policy function asked for a counter that charging.yaml does not declare; `counters` names them."""
+
+    code = "policy_counter_unknown"
+
+
+class WatchedSubscriptionUnknown(Refusal):
+    """A policy function asked for the status of a subscription that is not there, or is gone."""
+
+    code = "watched_subscription_unknown"

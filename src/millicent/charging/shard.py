@@ -155,6 +155,7 @@ class Shard:
             self._tables.make_room(table, self._tables.count(table) + each * count + _MARGIN)
         self._tables.make_room("pool", self._names.count(NameKind.POOL) + 1)
         self._tables.make_room("policy", self._names.count(NameKind.SERVICE) + 1)
+        self._tables.make_room("watch", self._names.count(NameKind.POLICY_COUNTER) + 1)
         self._derived.refresh()
         self._derived.job[:] = 0
         self._derived.job[J_PROGRAM] = self._current

@@ -49,6 +49,9 @@ class Verb(IntEnum):
     IDENTIFIER = 32  # an identifier belongs to a subscription (`subscription_id` NOT_SAID: to nobody)
     ROLL = 33  # a cycle of a subscription begins: counters go to zero, thresholds may be told again
     POLICY = 34  # how slices of a service are sized
+    THRESHOLDS = 35  # when people are told of use and of an end that is near
+    COUNTER = 36  # a policy counter `name`: what it looks at, and the thresholds of its states
+    STATUS = 37  # the state of counter `name` for a subscription; ASKED: watch it from now on, FINAL: no longer
     TICK = 40  # nothing but time: expire what is due, sweep sessions without a sign of life
 
 
@@ -143,6 +146,7 @@ class NameKind(StrEnum):
     COUNTER = "counter"  # "counter\x1fscope" of an accumulated tier: the shard's own
     RULE = "rule"  # of a tariff, or "deck/<deck code>": by which a charge was priced. The shard's own
     ZONE = "zone"  # "map/zone" or a deck's own name for a destination. The shard's own
+    POLICY_COUNTER = "policy_counter"  # what the policy side asks the status of
     CAUSE = "cause"  # why a balance was changed, in the operator's words: "voucher", "card", "goodwill"
 
 
@@ -298,10 +302,12 @@ NOTICE = np.dtype(
         ("session", "i4"),  # row; NOT_SAID
         ("door", "u1"),
         ("peer", "i4"),
+        ("name", "i4"),  # STATUS: NameKind.POLICY_COUNTER; NOT_SAID: all of them
         ("session_high", "u8"),
         ("session_low", "u8"),
-        ("amount", "i8"),
+        ("amount", "i8"),  # STATUS: the state that a bucket or the spending entered; NOT_SAID: ask
         ("instant_ms", "i8"),
+        ("until_ms", "i8"),  # when the bucket ends; NOT_SAID
     ],
     align=True,
 )

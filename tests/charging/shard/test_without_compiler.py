@@ -17,6 +17,7 @@ FILES = (
     "test_places.py",
     "test_origins.py",
     "test_moves.py",
+    "test_told.py",
 )
 
 

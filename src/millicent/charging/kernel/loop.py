@@ -93,7 +93,7 @@ _DEBIT, _REFUND, _CHECK, _ENQUIRE, _RECORD = (
     int(Verb.ENQUIRE),
     int(Verb.RECORD),
 )
-_TOP_UP, _CREDIT, _ACCOUNT, _POLICY = int(Verb.TOP_UP), int(Verb.CREDIT), int(Verb.ACCOUNT), int(Verb.POLICY)
+_TOP_UP, _CREDIT, _ACCOUNT, _STATUS = int(Verb.TOP_UP), int(Verb.CREDIT), int(Verb.ACCOUNT), int(Verb.STATUS)
 _ROLL = int(Verb.ROLL)
 _DONE, _INVALID, _FULL, _ALREADY = (
     int(Result.DONE),
@@ -269,7 +269,7 @@ def unpriced(
         result = refund(books, index, out, state, work, commands, row)
     elif _TOP_UP <= verb <= _CREDIT:
         result = change_balance(books, index, out, state, work, commands, verb)
-    elif _ACCOUNT <= verb <= _POLICY:
+    elif _ACCOUNT <= verb <= _STATUS:
         result = change_who(books, index, out, state, work, commands, verb)
     if work.job[J_NEED] != NEED_NOTHING:
         return P_AWAY

@@ -22,8 +22,9 @@ from millicent.charging.kernel.layout import (
     Index,
     Out,
 )
-from millicent.charging.kernel.record import MONEY, note_movement, note_notice
+from millicent.charging.kernel.record import MONEY, note_movement, note_notice, part_percent, reaches
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.kernel.status import review_spending
 from millicent.charging.types import NO_LIMIT, NOT_SAID, NoticeKind
 from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import State
@@ -141,9 +142,11 @@ def _spent(books: Books, out: Out, job: Int64s, subscriber: int, account: int, t
         if spent >= limit and (told & 2) == 0:
             payer["told"] = told | 3
             note_notice(books, out, job, _ALL_USED, subscriber, account, 0, 0, 100, limit - spent)
-        elif spent < limit and (told & 1) == 0 and spent >= limit - limit // 5:
+        elif spent < limit and (told & 1) == 0 and reaches(spent, limit, part_percent(books)):
             payer["told"] = told | 1
-            note_notice(books, out, job, _PART_USED, subscriber, account, 0, 0, 80, limit - spent)
+            note_notice(books, out, job, _PART_USED, subscriber, account, 0, 0, part_percent(books), limit - spent)
+    if limit < NO_LIMIT:
+        review_spending(books, out, job, subscriber)
     owner = books.account[account]
     if taken > 0 and owner["low_nanos"] >= 0 and owner["told"] == 0:
         balance = balance_of(books, account)

@@ -28,6 +28,7 @@ from millicent.charging.kernel.owner import insert_candidate, release_bucket
 from millicent.charging.kernel.purse import use_draw
 from millicent.charging.kernel.record import MONEY, note_charge, note_movement, payer_of, tell_used
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.kernel.status import review_bucket
 from millicent.charging.types import NOT_SAID
 from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import DRAW_BUCKET, DRAW_TAKEN, NOTHING, State
@@ -299,6 +300,8 @@ def settle_draws(books: Books, index: Index, out: Out, work: Work, group: int) -
         note_movement(books, out, work.job, bucket, -more, remaining, NOT_SAID)
         if more > 0:
             tell_used(books, out, work.job, bucket, remaining)
+        if row["watch"] != 0:
+            review_bucket(books, out, work.job, bucket, remaining)
     if usage["old_cycle"] == 0:
         for place in range(COUNTERS):
             usage["counter_settled"][place] = 0

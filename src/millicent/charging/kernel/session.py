@@ -9,6 +9,7 @@ from millicent.charging.kernel.layout import (
     OUT_CHARGES,
     OUT_MOVEMENTS,
     OUT_NOTICES,
+    T_BUCKET,
     T_COUNTER,
     T_GROUP,
     T_META,
@@ -33,6 +34,7 @@ from millicent.charging.kernel.purse import lift, lower
 from millicent.charging.kernel.record import CREDIT, note_notice
 from millicent.charging.kernel.segment import begin_segment, close_segment, leave_segment
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.kernel.status import EXPIRY_TOLD, near_ms, status_ends
 from millicent.charging.types import NoticeKind
 from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import NEVER, State
@@ -40,11 +42,12 @@ from millicent.rating.kernel.arrays import NEVER, State
 MOST_GROUPS = 256  # of one session
 AT_ONCE = 1_024  # sessions or buckets that one TICK ends
 MARGIN = 512  # rows that ending one session or bucket may need
-_REAUTHORISE, _ABORT, _SWEPT, _EXPIRED = (
+_REAUTHORISE, _ABORT, _SWEPT, _EXPIRED, _EXPIRY_NEAR = (
     int(NoticeKind.REAUTHORISE),
     int(NoticeKind.ABORT),
     int(NoticeKind.SWEPT),
     int(NoticeKind.EXPIRED),
+    int(NoticeKind.EXPIRY_NEAR),
 )
 
 
@@ -311,7 +314,14 @@ def _expire(books: Books, index: Index, out: Out, state: State, work: Work, now_
             continue
         until_ms = int(row["valid_until_ms"])
         if until_ms > now_ms:
-            earliest = min(earliest, until_ms)
+            near = near_ms(books, bucket)
+            if near > now_ms:
+                earliest = min(earliest, until_ms, near)
+            elif ended >= AT_ONCE or not has_room(out):
+                earliest = now_ms
+            else:
+                ended += _warn_of_end(books, out, work.job, bucket)
+                earliest = min(earliest, until_ms)
         elif ended >= AT_ONCE or not has_room(out):
             earliest = now_ms
         else:
@@ -322,8 +332,26 @@ def _expire(books: Books, index: Index, out: Out, state: State, work: Work, now_
             account = owner if scope == 1 else int(books.subscriber[subscriber]["account"])
             if row["free"] > 0 and row["kind"] != CREDIT:
                 note_notice(books, out, work.job, _EXPIRED, subscriber, account, bucket, 0, 0, int(row["free"]))
+            status_ends(books, out, work.job, bucket)
             end_bucket(books, index, out, state, work.job, bucket, CAUSE_EXPIRED)
     books.meta[0]["next_expiry_ms"] = earliest
+
+
+@called
+def _warn_of_end(books: Books, out: Out, job: Int64s, bucket: int) -> int:
+    """A bucket that ends soon is told of if something is left, once for each end that it has. How many were told."""
+    row = books.bucket[bucket]
+    row["told"] = int(row["told"]) | EXPIRY_TOLD
+    touch(out, T_BUCKET, bucket)
+    left = int(row["free"]) + int(row["reserved"])
+    if left <= 0:
+        return 0
+    scope = int(row["scope"])
+    owner = int(row["owner"])
+    subscriber = owner if scope == 0 else 0
+    account = owner if scope == 1 else int(books.subscriber[subscriber]["account"])
+    note_notice(books, out, job, _EXPIRY_NEAR, subscriber, account, bucket, 0, 0, left)
+    return 1
 
 
 @spliced

@@ -38,6 +38,13 @@ from millicent.charging.kernel.session import (
     restart_segments,
 )
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.kernel.status import (
+    ask_status,
+    know_counter,
+    know_thresholds,
+    review_everything,
+    review_spending,
+)
 from millicent.charging.types import NO_LIMIT, Flag, Result, Rows, Status, Verb
 from millicent.rating.kernel.arrays import State
 
@@ -56,6 +63,7 @@ _ACCOUNT, _SUBSCRIBER, _IDENTIFIER, _ROLL, _POLICY = (
     int(Verb.ROLL),
     int(Verb.POLICY),
 )
+_THRESHOLDS, _COUNTER, _STATUS = int(Verb.THRESHOLDS), int(Verb.COUNTER), int(Verb.STATUS)
 
 
 @spliced
@@ -227,6 +235,9 @@ def know_subscriber(books: Books, index: Index, out: Out, state: State, work: Wo
     before = int(subscriber["status"])
     subscriber["status"] = status_of(command, work.job[J_COMMAND])
     mark_change(books, out, SUBSCRIPTION, row)
+    review_spending(books, out, work.job, row)
+    if known and (moves or subscriber["status"] == _GONE):
+        review_everything(books, out, work.job, row)
     if subscriber["status"] != _ACTIVE and before == _ACTIVE:
         abort(books, out, work.job, SUBSCRIPTION, row)
     elif known and (replanned or moves):
@@ -289,6 +300,7 @@ def roll(books: Books, index: Index, out: Out, state: State, work: Work, command
         subscriber = books.subscriber[row]
         subscriber["spent_nanos"] = 0
         subscriber["told"] = 0
+        review_spending(books, out, work.job, row)
         mark_change(books, out, SUBSCRIPTION, row)
         reauthorise(books, out, work.job, SUBSCRIPTION, row, False)
         return _DONE
@@ -358,4 +370,10 @@ def change_who(books: Books, index: Index, out: Out, state: State, work: Work, c
         return roll(books, index, out, state, work, command)
     if verb == _POLICY:
         return know_policy(books, out, work, command)
+    if verb == _THRESHOLDS:
+        return know_thresholds(books, out, work, command)
+    if verb == _COUNTER:
+        return know_counter(books, out, work, command)
+    if verb == _STATUS:
+        return ask_status(books, index, out, state, work, command)
     return _INVALID

@@ -1,5 +1,5 @@
 """The tables of charging: what makes a shard durable, and what people see of balances."""
 
-from millicent.charging.models import access, durability, people
+from millicent.charging.models import access, durability, people, status
 
-__all__ = ["access", "durability", "people"]
+__all__ = ["access", "durability", "people", "status"]

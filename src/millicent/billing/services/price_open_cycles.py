@@ -26,6 +26,8 @@ OPEN_USAGE_COLUMNS = {  # of the answer, beside the event key
     "currency": "String",
     "tariff": "String",
     "catalog_release": "Int32",
+    "rule": "String",
+    "zone": "String",
     "charged_units": "Int64",
     "bucket_units": "Int64",
     "amount_nanos": "Int64",

@@ -14,7 +14,7 @@ from millicent.charging.journal.read import locked_position, move_reader
 from millicent.charging.live_charges import payments_of
 from millicent.charging.people import Payment
 from millicent.charging.services.declare_services import declared_charging
-from millicent.charging.services.export_charges import CHARGED_TABLE
+from millicent.charging.services.export_charges import CHARGED_TABLE, scan_charged
 from millicent.kit.tenancy import tenant_scope
 from millicent.mediation.services.accept_charged_usage import CHARGED_USAGE_SCHEMA, accept_charged_usage
 from millicent.mediation.stores import MediationStores
@@ -42,7 +42,7 @@ def bill_online_usage(*, tenant_id: UUID, stores: MediationStores, now: datetime
             if reached <= position:
                 return pl.DataFrame(schema=CHARGED_USAGE_SCHEMA)
             move_reader(cursor, reader=READER, shard=shard, sequence=reached)
-        charged = stores.lake.scan(CHARGED_TABLE)
+        charged = scan_charged(stores.lake)
         assert charged is not None, "a table that was written to is there"
         inside = (pl.col("shard") == shard) & (pl.col("sequence") > position) & (pl.col("sequence") <= reached)
         return usage_of_charges(charged.filter(inside & pl.col("service").is_in(sorted(services))).collect(), now=now)

@@ -37,7 +37,7 @@ async def come_to_rest(socket, everybody):
 def kill_again_and_again(tenant_id, folder, *, loops, seed):
     dice = random.Random(seed)
     with a_zygote(tenant_id, folder, "--real") as zygote:
-        child = zygote.start(snapshots=True)
+        child = zygote.start()  # nothing leaves the journal before the judge has a place in it
         traffics = asyncio.run(first_of_all(zygote.socket))
         everybody = [Subscriber(each, seed, traffics) for each in EVERYBODY]
         judge = JournalJudge(tenant_id, traffics)

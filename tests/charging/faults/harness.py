@@ -25,14 +25,14 @@ PATIENCE_SECONDS = 60
 class Zygote:
     """Starts processes; ends those that it started."""
 
-    def __init__(self, tenant_id, folder, *arguments):
-        self.asked = {"url": a_store(tenant_id).url, "tenant_id": str(tenant_id), "folder": str(folder)}
+    def __init__(self, tenant_id, folder, *arguments, url="", environment=None):
+        self.asked = {"url": url or a_store(tenant_id).url, "tenant_id": str(tenant_id), "folder": str(folder)}
         self.socket = folder / "shard.sock"
         self.children = []
         self._program = subprocess.Popen(
             [sys.executable, "-m", "tests.charging.faults.zygote", *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "millicent.config.django_frame"},
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "millicent.config.django_frame", **(environment or {})},
         )  # fmt: skip
 
     def start(self, **asked) -> int:
@@ -56,8 +56,8 @@ class Zygote:
 
 
 @contextmanager
-def a_zygote(tenant_id, folder, *arguments):
-    zygote = Zygote(tenant_id, folder, *arguments)
+def a_zygote(tenant_id, folder, *arguments, **where):
+    zygote = Zygote(tenant_id, folder, *arguments, **where)
     try:
         yield zygote
     finally:

@@ -46,6 +46,7 @@ async def serve(asked, shard, lease=None, restored=None):
         place=place,
         room=lambda port: DoorRoom(port=port, tenant_id=place.store.tenant_id, tenant="main", home=place.snapshots),
         looks=looks,
+        kept_batches=3,
         chores={snapshot_at_once: 1} if asked.get("snapshots") else {},
     )
     await serve_shard(shard, plan=plan, stop=stop, lease=lease, restored=restored)

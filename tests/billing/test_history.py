@@ -14,7 +14,7 @@ from millicent.kit.bulk import read_rows
     [
         (lambda: history.issued_charges({7: 0}), "billing_account_id ="),
         (lambda: history.billed_spans([7]), "payer_id ="),
-        (lambda: history.carried_buckets({7: 0}), "payer_id ="),
+        (lambda: history.carried_buckets([(7, 0)]), "payer_id ="),
         (lambda: history.unpriced_before([7]), "payer_id ="),
     ],
 )

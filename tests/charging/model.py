@@ -11,8 +11,8 @@ from typing import Protocol
 FOREVER = 2**63 - 1
 NO_LIMIT = 2**60
 NOT_SAID = -1
-PLACES = 8  # buckets that one segment can refer to
-CROWDED = 4  # of a segment that is not measured in time: it ends, so that the next slice finds places
+PLACES = 12  # buckets that one segment can refer to
+CROWDED = 4  # so few places left: a segment that is not measured in time ends, so that the next slice finds some
 
 
 @dataclass
@@ -30,6 +30,8 @@ class Bucket:
     granted_at_ms: int = 0
     priority: int = 0
     ended: bool = False
+    opened: int = 0  # what its allowance gave
+    near_told: bool = False  # that it ends soon
     taken_by: dict[int, int] = field(default_factory=dict)  # member -> taken, with what the member holds
 
 
@@ -88,6 +90,7 @@ class Segment:
     old_cycle: dict[str, int] | None = (
         None  # a cycle ended meanwhile: what the counters of that one stand at without us
     )
+    payer: int | None = None  # the account that granted its slice, where the subscription has moved since
 
     def refers_to(self) -> set[int]:
         """Buckets that the segment took from, and may give back to."""
@@ -167,6 +170,10 @@ class Model:
         self.sessions: dict[object, Session] = {}
         self.answers: dict[object, Answer] = {}
         self.deeds: dict[object, Deed] = {}
+        self.thresholds: dict[str, tuple[int, ...]] = {}  # allowance, or "" for spending -> percents of its states
+        self.lead_ms = {"money": 0, "units": 0}  # how long before its end a bucket is told of
+        self.now_ms = 0  # of verbs that say no instant themselves
+        self.near: list[tuple[int, int, int]] = []  # bucket, what was left, its end: told so far
         self.charges: list[tuple[object, int, int, int]] = []  # group key, units, amount, uncollected
 
     # -------------------------------------------------------- what is free
@@ -194,8 +201,12 @@ class Model:
             and not bucket.ended
             and bucket.valid_from_ms <= now_ms < bucket.valid_until_ms
         ]
+        return self.in_order(valid)
+
+    @staticmethod
+    def in_order(money: list[Bucket]) -> list[Bucket]:
         return sorted(
-            valid,
+            money,
             key=lambda each: (
                 each.kind == "credit",
                 -each.priority,
@@ -227,6 +238,9 @@ class Model:
         """The whole segment as one usage of `units`, with what it took so far and holds put back."""
         segment = group.segment
         buckets = self.catalogue_buckets(subscription)
+        if segment.payer is not None:  # nothing but what it was granted from
+            own = {*segment.draws, *group.held_draws}
+            buckets = [self.buckets[number] for number in sorted(own)]
         free = {
             bucket.bucket_id: self.free(bucket.bucket_id)
             + segment.draws.get(bucket.bucket_id, 0)
@@ -317,12 +331,18 @@ class Model:
         segment.draws, segment.counters = dict(quote.draws), dict(quote.counters)
 
     def pay(self, subscription: Subscription, segment: Segment, due: int, now_ms: int, kept: dict[int, int]) -> int:
-        """Take what is due; first what was held of buckets that ended meanwhile. Returns what was taken."""
+        """Take what is due; first what was held of buckets that ended meanwhile. Returns what was taken.
+
+        Of whoever moved all that was held is taken first.
+        """
         left = wanted = min(due, self.may_spend(subscription))
-        valid = [bucket.bucket_id for bucket in self.purse(subscription.account_id, now_ms)]
-        sources = [(number, nanos) for number, nanos in kept.items() if number not in valid]
-        sources += [(number, self.free(number)) for number in valid]
-        for number, there in sources:
+        payer = subscription.account_id if segment.payer is None else segment.payer
+        valid = [bucket.bucket_id for bucket in self.purse(payer, now_ms)]
+        held = [each.bucket_id for each in self.in_order([self.buckets[number] for number in kept])]
+        sources = [(number, kept[number]) for number in held if segment.payer is not None or number not in valid]
+        sources += [(number, FOREVER) for number in valid]
+        for number, most in sources:
+            there = min(most, self.free(number)) if number in valid else most
             gives = min(left, there)
             if gives > 0:
                 self.buckets[number].remaining -= gives
@@ -516,6 +536,8 @@ class Model:
     ) -> str:  # fmt: skip
         """What was used, and a new segment where one begins. Returns why it has no price."""
         subscription = self.subscriptions[session.subscription_id]
+        if group.segment.payer is not None:
+            return self.report_what_was_left(session, group_key, group, used, final, now_ms, answer)
         in_time = group.segment.traffic == "voice"
         ends = group.segment.plan != subscription.plan or (group.stale and not in_time)
         if in_time or not ends:
@@ -526,13 +548,32 @@ class Model:
         else:
             self.release_holds(subscription, group)
             wrong = ""
-        crowded = not in_time and not final and len(group.segment.refers_to()) > CROWDED
+        crowded = not in_time and not final and len(group.segment.refers_to()) > PLACES - CROWDED
         if wrong or not (ends or crowded):
             return wrong
         self.close_segment(group_key, group)
         group.segment = Segment(group.segment.traffic, group.segment.number, now_ms, subscription.plan)
         group.stale = False
         return self.settle(session, group_key, group, after, now_ms, answer) if after > 0 else ""
+
+    def report_what_was_left(
+        self, session: Session, group_key: object, group: Group, used: int, final: bool, now_ms: int, answer: Answer
+    ) -> str:
+        """Its slice was granted before the subscription moved: that much is used there, the rest by the new payer."""
+        within = min(used, group.granted)
+        if within > 0:
+            wrong = self.settle(session, group_key, group, within, now_ms, answer)
+            if wrong:
+                return wrong
+        else:
+            self.release_holds(self.subscriptions[session.subscription_id], group)
+        if final and used == within:
+            return ""
+        self.close_segment(group_key, group)
+        plan = self.subscriptions[session.subscription_id].plan
+        group.segment = Segment(group.segment.traffic, group.segment.number, now_ms, plan)
+        group.stale = False
+        return self.settle(session, group_key, group, used - within, now_ms, answer) if used > within else ""
 
     def close_segment(self, group_key: object, group: Group) -> None:
         segment = group.segment
@@ -711,23 +752,63 @@ class Model:
             return Answer("UNKNOWN_ACCOUNT")
         if nanos <= 0:
             return Answer("INVALID")
-        result = self.receive(account_id, nanos, bucket_id, valid_until_ms, **parts)
+        result = self.receive(account_id, nanos, bucket_id, valid_until_ms, self.now_ms, **parts)
         return self._remember(key, Answer(result)) if result == "DONE" else Answer(result)
 
-    def receive(self, account_id: int, nanos: int, bucket_id: int, valid_until_ms: int, **parts: int) -> str:
+    def receive(
+        self, account_id: int, nanos: int, bucket_id: int, valid_until_ms: int, now_ms: int, **parts: int
+    ) -> str:
         bucket = self.buckets.get(bucket_id)
         if bucket is None:
             owner = ("account", account_id)
             self.buckets[bucket_id] = Bucket(
                 bucket_id, "money", nanos, account_id, owner, valid_until_ms=valid_until_ms, **parts
             )
+            self.expect_end(self.buckets[bucket_id], now_ms)
             return "DONE"
         if bucket.kind != "money" or bucket.account_id != account_id or bucket.ended:
             return "ALREADY"
         bucket.remaining += nanos
-        if valid_until_ms < FOREVER:  # where none is said the bucket ends when it was to end
-            bucket.valid_until_ms = max(bucket.valid_until_ms, valid_until_ms)
+        if bucket.valid_until_ms < valid_until_ms < FOREVER:  # where none is said it ends when it was to end
+            bucket.valid_until_ms = valid_until_ms
+            self.expect_end(bucket, now_ms)
         return "DONE"
+
+    def expect_end(self, bucket: Bucket, now_ms: int) -> None:
+        """It has a new end. One that is already near is not told of."""
+        lead_ms = self.lead_ms.get(bucket.kind, 0)
+        bucket.near_told = bool(lead_ms) and bucket.valid_until_ms - lead_ms <= now_ms
+
+    def warn(self, now_ms: int) -> None:
+        """Of buckets with something left, once for each end, so long before it."""
+        for bucket in self.buckets.values():
+            lead_ms = self.lead_ms.get(bucket.kind, 0)
+            near = lead_ms and bucket.valid_until_ms - lead_ms <= now_ms < bucket.valid_until_ms
+            if near and not bucket.ended and not bucket.near_told:
+                bucket.near_told = True
+                if bucket.remaining > 0:
+                    self.near.append((bucket.bucket_id, bucket.remaining, bucket.valid_until_ms))
+
+    # -------------------------------------------------------- policy counters
+
+    def status(self, subscription_id: int, allowance: str, now_ms: int) -> int:
+        """How many thresholds of a counter are reached: of the bucket that is least used; of "" of the limit."""
+        subscription = self.subscriptions[subscription_id]
+        if not allowance:
+            limit = subscription.spend_limit
+            return NOT_SAID if limit >= NO_LIMIT else self.reached("", subscription.spent, limit)
+        return min(
+            (
+                self.reached(allowance, bucket.opened - bucket.remaining, bucket.opened)
+                for bucket in self.catalogue_buckets(subscription)
+                if bucket.allowance == allowance and not bucket.ended
+                if bucket.valid_from_ms <= now_ms < bucket.valid_until_ms
+            ),
+            default=NOT_SAID,
+        )
+
+    def reached(self, allowance: str, used: int, whole: int) -> int:
+        return sum(100 * used >= percent * whole for percent in self.thresholds[allowance])
 
     def adjust(self, bucket_id: int, change: int, *, forced: bool = False) -> Answer:
         bucket = self.buckets.get(bucket_id)
@@ -748,7 +829,7 @@ class Model:
             return Answer("INVALID")
         if sum(max(0, self.free(bucket.bucket_id)) for bucket in purse) < nanos:
             return Answer("INSUFFICIENT")
-        result = self.receive(taker, nanos, bucket_id, FOREVER, granted_at_ms=now_ms)
+        result = self.receive(taker, nanos, bucket_id, FOREVER, now_ms, granted_at_ms=now_ms)
         if result != "DONE":
             return Answer(result)
         left = nanos
@@ -769,6 +850,8 @@ class Model:
 
     def grant_units(self, bucket: Bucket) -> None:
         self.buckets[bucket.bucket_id] = bucket
+        bucket.opened = bucket.remaining
+        self.expect_end(bucket, self.now_ms)
         self.mark(bucket)
 
     def mark(self, bucket: Bucket) -> None:
@@ -805,10 +888,14 @@ class Model:
             setattr(subscription, name, value)
 
     def move(self, subscription_id: int, *, account_id: int, pool: str, now_ms: int) -> None:
-        """What was used so far is final under the old owner; what comes belongs to the new one."""
+        """What was granted stays where it is held until it is reported; all that comes belongs to the new owner."""
         for session in self.sessions.values():
             for group_key, group in session.groups.items() if session.subscription_id == subscription_id else ():
-                self.release_holds(self.subscriptions[subscription_id], group)
+                if group.segment.payer is not None:
+                    continue
+                if group.granted:
+                    group.segment.payer = self.subscriptions[subscription_id].account_id
+                    continue
                 self.close_segment(group_key, group)
                 old = group.segment
                 group.segment = Segment(old.traffic, old.number, now_ms, old.plan)
@@ -838,10 +925,12 @@ class Model:
 
     def tick(self, now_ms: int) -> None:
         """Buckets end, then sessions without a sign of life."""
+        self.now_ms = now_ms
         for bucket in list(self.buckets.values()):
             if bucket.valid_until_ms <= now_ms and not bucket.ended:
                 self.end_bucket(bucket)
         self.forget(set(self.buckets))
+        self.warn(now_ms)
         self.sweep(now_ms)
 
     # -------------------------------------------------------- what must always hold

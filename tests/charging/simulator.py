@@ -44,7 +44,7 @@ _RULES = (
     a_rule("sms", a_card(5 * CENT), match=Match(services=("sms",))),
     a_rule("data", a_card(CENT // 1000)),
 )
-_PRICER = PlainPricer(
+PRICER = PlainPricer(
     nanos={"voice": CENT // 10, "sms": 5 * CENT, "data": CENT // 1000},
     increment={"voice": 1, "sms": 1, "data": 1},
     serves={BUNDLE: "data"},
@@ -86,7 +86,7 @@ class Year:
         self.dice = random.Random(self.seed)
         self.program = the_program()
         self.shard = Shard([(0, 1, self.program)])
-        self.model = Model(_PRICER, lambda service: Policy(slice_units=600, least_units=10, share=2))
+        self.model = Model(PRICER, lambda service: Policy(slice_units=600, least_units=10, share=2))
         self.digest = blake2b(digest_size=16)
         self.talks: dict[int, Talk] = {}
         self.numbers = 0

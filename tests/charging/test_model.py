@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from tests.rating.builders import (
 from millicent.catalog.types import Catalogue, CounterScope, Match, TierLadder, TierModel, TierStep
 from millicent.charging.conservation import balances
 from millicent.charging.shard import Shard
-from millicent.charging.types import Flag, Result, Verb
+from millicent.charging.types import Flag, NameKind, NoticeKind, Result, Verb
 from millicent.rating.services import compile_catalogue
 
 REDUCED = os.environ.get("MILLICENT_JUDGE_REDUCED") == "1"
@@ -81,6 +82,7 @@ def the_plain_catalogue() -> Catalogue:
 
 
 PLANS = ("plain", "tiers", "fine")
+COUNTED = ("seconds", "bytes", "any")
 EVENTS = tuple(f"event-{number}" for number in range(6))
 SESSIONS = ("a", "b", "c")
 SUBSCRIPTIONS = (1, 2, 3)
@@ -122,6 +124,7 @@ class ShardAgainstModel(RuleBasedStateMachine):
         self.gone: set[int] = set()
         for service in ("voice", "data", "sms"):
             self.world.policy(service, slice_units=600, most=600, least=10, share=2)
+        self.declare_what_is_told()
         self.world.account(20)
         for account_id in (10, 20):
             self.model.accounts[account_id] = Account(account_id)
@@ -131,6 +134,22 @@ class ShardAgainstModel(RuleBasedStateMachine):
                 subscription_id, ACCOUNT_OF[subscription_id], plan, pool="p", spend_limit=spend
             )
             self.tell_of(subscription_id)
+
+    def declare_what_is_told(self) -> None:
+        """A counter for each allowance and one for spending; money and units are told of before they end."""
+        self.model.now_ms = self.world.now_ms
+        self.model.lead_ms = {"money": 20 * 3_600_000, "units": 2 * 3_600_000}
+        leads = self.world.row(Verb.THRESHOLDS)
+        leads["asked"][0, :3] = (80, *(each // 1000 for each in self.model.lead_ms.values()))
+        self.world.do(leads)
+        self.model.thresholds = {"": (50, 100), **{f"plan/{each}": (30, 80, 100) for each in COUNTED}}
+        for allowance, percents in self.model.thresholds.items():
+            row = self.world.row(
+                Verb.COUNTER, name=self.world.number(NameKind.POLICY_COUNTER, allowance),
+                other_name=self.world.number(NameKind.ALLOWANCE, allowance) if allowance else NOT_SAID,
+            )  # fmt: skip
+            row["asked"][0, : len(percents)] = percents
+            self.world.do(row)
 
     def tell_of(self, subscription_id: int) -> None:
         """The shard is told what the model knows of a subscription."""
@@ -378,6 +397,27 @@ class ShardAgainstModel(RuleBasedStateMachine):
         self.replayed = len(self.world.batches)
         theirs = {name: rows.tobytes() for name, rows in self.twin.tables().items()}
         assert theirs == self.world.state()
+
+    @precondition(lambda self: hasattr(self, "world"))
+    @invariant()
+    def both_tell_the_same(self) -> None:
+        """The states of all counters, and the ends that are near."""
+        asked = [(who, allowance) for who in SUBSCRIPTIONS for allowance in self.model.thresholds]
+        rows = [
+            self.world.row(
+                Verb.STATUS, subscription_id=who, name=self.world.number(NameKind.POLICY_COUNTER, allowance)
+            )
+            for who, allowance in asked
+        ]  # fmt: skip
+        states = self.world.apply(np.concatenate(rows)).answers["granted_units"].tolist()
+        assert states == [self.model.status(who, allowance, self.world.now_ms) for who, allowance in asked]
+        near = [
+            (int(row["bucket_id"]), int(row["amount"]), int(row["until_ms"]))
+            for batch in self.world.batches
+            for row in batch.notices
+            if row["kind"] == NoticeKind.EXPIRY_NEAR
+        ]
+        assert sorted(near) == sorted(self.model.near)
 
     @precondition(lambda self: hasattr(self, "world"))
     @invariant()

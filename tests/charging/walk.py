@@ -107,6 +107,7 @@ def walk(machine: type[ShardAgainstModel], steps: Iterable[Step]) -> ShardAgains
     for name, said in steps:
         getattr(pair, name)(**said)
         pair.both_hold_the_same()
+        pair.both_tell_the_same()
     pair.what_was_charged_is_what_was_taken()
     pair.teardown()
     return pair

@@ -6,11 +6,12 @@ from itertools import count
 
 import pytest
 from tests.billing.builders import a_moment, a_version, at
-from tests.catalog.builders import TARIFF, TAXES, examined
+from tests.catalog.builders import OFFERING, TARIFF, TAXES, examined
 from tests.stories.operator import BillingOffice
 from tests.stories.stored import OPENED, a_stored_call, open_stored_operator, put_in_lake
 from typer.testing import CliRunner
 
+from millicent.billing.services.show_bill import show_bill
 from millicent.billing.sources import StoredFacts
 from millicent.catalog.services.release_catalogue import release_catalogue
 from millicent.config.commands import account_terms, customers
@@ -73,7 +74,7 @@ def test_a_segment_prices_the_cycles_that_end_with_it_and_what_is_billed_stays(o
     assert [term["segment"] for term in shown["terms"]] == ["consumer", "firm"]
 
 
-def test_a_new_payer_has_the_whole_cycle_and_no_day_is_billed_twice(office):
+def a_branch_of_c1(office):
     with tenant_scope(office.tenant_id):
         branch = NewBillingAccount(
             code="C-3",
@@ -90,6 +91,10 @@ def test_a_new_payer_has_the_whole_cycle_and_no_day_is_billed_twice(office):
         add_subscriptions(
             [NewSubscription(code="S-C-3", account_code="C-3", versions=(plan,))], now=a_moment(2024, 9, 1)
         )
+
+
+def test_a_new_payer_has_the_whole_cycle_and_no_day_is_billed_twice(office):
+    a_branch_of_c1(office)
     office.release_month(10, year=2024)
 
     ask("change-payer", "C-3", "C-1", "--from", "2024-10-10", *WHY)
@@ -97,6 +102,37 @@ def test_a_new_payer_has_the_whole_cycle_and_no_day_is_billed_twice(office):
 
     # September and October ahead, of two and of one; then November ahead and October's calls, of all three on one bill.
     assert sorted(total[2] for total in office.totals()) == [20_00, 32_00, 42_00]
+
+
+@pytest.mark.parametrize("scope", ["subscription", "account", "pool"])
+def test_what_is_left_of_an_allowance_follows_its_account_to_the_new_payer_and_back(office, scope):
+    """An hour a month, kept for one cycle, before ten cents a minute: 10 minutes are used, then 100, then 75."""
+    hour = (
+        OFFERING
+        + f"""allowances:
+  - {{code: hour, when: {{service: voice}}, amount: 60 min, scope: {scope}, rollover: {{cycles: 1}}}}
+"""
+    )
+    with tenant_scope(office.tenant_id):
+        release_catalogue(
+            examination=examined({"offerings/plan.yaml": hour}),
+            effective_from_ms=OPENED,
+            author="ana",
+            recorded_at_ms=OPENED + 2,
+        )
+    a_branch_of_c1(office)
+    for month, minutes in ((9, 10), (10, 100), (11, 75)):
+        call = a_stored_call(office.tenant_id, "C-3", at(2024, month, 6, 12), seconds=minutes * 60)
+        put_in_lake(tenant_lake(office.tenant_id), call)
+    office.release_month(10, year=2024)
+
+    ask("change-payer", "C-3", "C-1", "--from", "2024-10-10", *WHY)
+    office.release_month(11, year=2024)
+    ask("change-payer", "C-3", "C-3", "--from", "2024-11-10", *WHY)
+    office.release_month(12, year=2024)
+
+    # October has 60 + 50 minutes; of its own 60 it leaves 10. November lacks 5 of 75. The rest of it all is fees.
+    assert sorted(total[2] for total in office.totals()) == [10_50, 20_00, 20_00, 30_00, 40_00]
 
 
 def test_a_certificate_lifts_the_tax_from_the_next_bill_on(office):
@@ -123,3 +159,36 @@ def test_nothing_changes_within_what_is_billed(office):
             ask(*command, "--from", "2024-09-30", *WHY)
     with pytest.raises(BadInput, match="'tomorrow' is no day"):
         ask("change-segment", "C-1", "firm", "--from", "tomorrow", *WHY)
+
+
+def test_a_name_a_language_and_an_address_are_printed_from_the_bill_on_whose_cycle_ends_with_them(office):
+    office.release_month(10, year=2024)
+
+    ask("change-name", "C-1", "Norte, S.L.", "--from", "2024-10-15", *WHY)
+    ask("change-language", "C-1", "fr", "--from", "2024-10-15", *WHY)
+    ask("change-address", "C-1", "Rue 2|Lyon", "--from", "2024-10-15", *WHY)
+    office.release_month(11, year=2024)
+
+    with tenant_scope(office.tenant_id):
+        payers = [show_bill(number).payer for number, *_ in office.totals()]
+    assert [(each.party_name, each.language, each.address_lines) for each in payers] == [
+        ("Customer C-1", "en", ()), ("Norte, S.L.", "fr", ("Rue 2", "Lyon")),
+    ]  # fmt: skip
+    assert [(change["what"], change["why"]) for change in ask("history", "C-1", "--json")] == [
+        ("change name", "a test"), ("change language", "a test"), ("change address", "a test"),
+    ]  # fmt: skip
+
+
+def test_who_moves_away_bears_no_tax_of_here_from_then_on_and_what_was_billed_keeps_its_own(office):
+    office.release_month(10, year=2024)
+
+    ask("change-tax-place", "C-1", "US", "--from", "2024-10-01", *WHY)
+    ask("change-tax-number", "C-1", "91-1144442", "--business", "--from", "2024-10-01", *WHY)
+    office.release_month(11, year=2024)
+
+    # C-2, for which C-1 pays, stays here: its half of the bill bears the tax.
+    assert [(total[2], total[3]) for total in office.totals()] == [(42_00, 8_82), (22_00, 2_31)]
+    with pytest.raises(BadInput, match="is no tax number of US"):
+        ask("change-tax-number", "C-1", "B12345674X", "--business", *WHY)
+    with pytest.raises(BadInput, match="nothing was named"):
+        ask("change-contact", "C-1", *WHY)

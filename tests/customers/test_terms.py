@@ -13,12 +13,21 @@ from millicent.customers.errors import (
     StillPaysForOthers,
     UnknownAccount,
     UnknownExemption,
+    UnknownReseller,
 )
-from millicent.customers.models import BillingAccountChange, BillingAccountTerms, TaxExemptionCertificate
+from millicent.customers.live import account_contacts
+from millicent.customers.models import BillingAccountChange, BillingAccountTerms, PartyName, TaxExemptionCertificate
+from millicent.customers.services.change_address import change_address
+from millicent.customers.services.change_contact import change_contact
+from millicent.customers.services.change_language import change_language
+from millicent.customers.services.change_name import change_name
 from millicent.customers.services.change_payer import change_payer
+from millicent.customers.services.change_reseller import change_reseller
 from millicent.customers.services.change_segment import change_segment
+from millicent.customers.services.change_tax_number import change_tax_number
+from millicent.customers.services.change_tax_place import change_tax_place
 from millicent.customers.services.grant_exemption import end_exemption, grant_exemption
-from millicent.customers.types import BillCycle, Signature, TaxExemption
+from millicent.customers.types import BillCycle, ContactKind, Signature, TaxExemption
 from millicent.kit.clock import from_ms
 from millicent.kit.errors import BadInput
 
@@ -62,7 +71,7 @@ def terms(account_id):
 def everything():
     return [
         list(model.objects.order_by("id").values())
-        for model in (BillingAccountTerms, BillingAccountChange, TaxExemptionCertificate)
+        for model in (BillingAccountTerms, BillingAccountChange, PartyName, TaxExemptionCertificate)
     ]
 
 
@@ -203,4 +212,129 @@ def test_ending_a_certificate_within_what_is_billed_is_refused(tenant):
         unexempt(at_ms=200, billed=201)
 
     assert refusal.value.facts == {"account_code": "A", "at_ms": 200, "billed_until_ms": 201}
+    assert everything() == before
+
+
+def told(verb, **chosen):
+    usual = {"code": "A", "at_ms": 100, "billed_until_ms": 0, "now": from_ms(LATER), "signature": CARE}
+    return verb(**(usual | chosen))
+
+
+def an_account_of_spain():
+    opened(an_account("A", country="ES", jurisdiction="ES", tax_number="B12345674", address_lines=("Calle 1", "Vigo")))
+
+
+def then_and_before():
+    return [selectors.billing_accounts(at_ms=at_ms)[0] for at_ms in (99, 100)]
+
+
+def test_language_place_number_reseller_and_address_hold_from_their_day_on(tenant):
+    an_account_of_spain()
+
+    told(change_language, language="ca")
+    told(change_tax_place, country="FR", jurisdiction="ES")
+    told(change_tax_number, tax_number="FR40303265045", is_business=True)
+    told(change_reseller, reseller="north/south", resellers={"north", "south"})
+    told(change_address, address_lines=["Rue 2 ", "Lyon"])
+
+    before, then = then_and_before()
+    assert (before.language, before.country, before.tax_number, before.is_business, before.reseller) == (
+        "en", "ES", "B12345674", False, "",
+    )  # fmt: skip
+    assert before.address_lines == ("Calle 1", "Vigo")
+    assert (then.language, then.country, then.jurisdiction, then.tax_number, then.is_business, then.reseller) == (
+        "ca", "FR", "ES", "FR40303265045", True, "north/south",
+    )  # fmt: skip
+    assert then.address_lines == ("Rue 2", "Lyon")
+    assert [(each.verb, each.who, each.details) for each in selectors.changes_of(then.billing_account_id)] == [
+        ("change_language", "ana", {"language": "ca"}),
+        ("change_tax_place", "ana", {"country": "FR", "jurisdiction": "ES"}),
+        ("change_tax_number", "ana", {"tax_number": "FR40303265045", "business": "yes"}),
+        ("change_reseller", "ana", {"reseller": "north/south"}),
+        ("change_address", "ana", {}),
+    ]
+
+
+def test_a_tax_number_is_one_of_the_country_that_holds_on_its_day(tenant):
+    an_account_of_spain()
+    told(change_tax_place, country="FR", jurisdiction="", at_ms=500)
+
+    told(change_tax_number, tax_number="40303265045", is_business=True, at_ms=500)
+    with pytest.raises(BadInput, match="is no tax number of ES"):
+        told(change_tax_number, tax_number="40303265045", is_business=True, at_ms=100)
+
+    assert selectors.billing_accounts()[0].tax_number == "40303265045"
+
+
+def test_all_accounts_of_a_customer_have_its_new_name_from_its_day_on(tenant):
+    opened(an_account("A", party_code="P"), an_account("B", party_code="P"), an_account("C"))
+
+    change_name(code="A", name="Later, S.L.", at_ms=100, now=from_ms(LATER), signature=CARE)
+    change_name(code="B", name="Later, S.L.", at_ms=100, now=from_ms(LATER + 1), signature=CARE)
+    change_name(code="B", name="Last, S.A.", at_ms=300, now=from_ms(LATER + 2), signature=CARE)
+
+    def names(**chosen):
+        return [account.party_name for account in selectors.billing_accounts(**chosen)]
+
+    assert names(at_ms=99) == ["Customer A", "Customer A", "Customer C"]
+    assert names(at_ms=100) == ["Later, S.L.", "Later, S.L.", "Customer C"]
+    assert names() == ["Last, S.A.", "Last, S.A.", "Customer C"]
+    assert names(at_ms=300, known_at_ms=LATER) == ["Later, S.L.", "Later, S.L.", "Customer C"]
+    assert names(at_ms=300, known_at_ms=LATER - 1) == ["Customer A", "Customer A", "Customer C"]
+    assert PartyName.objects.count() == 2
+    with pytest.raises(IntegrityError, match="never rewritten"), transaction.atomic():
+        PartyName.objects.update(name="x")
+
+
+def test_a_name_that_was_wrong_is_superseded_and_can_still_be_read(tenant):
+    opened(an_account("A"))
+    change_name(code="A", name="Wrogn", at_ms=100, now=from_ms(LATER), signature=CARE)
+
+    change_name(code="A", name="Wrong", at_ms=100, now=from_ms(LATER + 1), signature=CARE)
+
+    assert selectors.billing_accounts()[0].party_name == "Wrong"
+    assert selectors.billing_accounts(at_ms=100, known_at_ms=LATER)[0].party_name == "Wrogn"
+
+
+def test_a_customer_has_one_address_of_a_kind_and_it_can_be_forgotten(tenant):
+    ids = opened(an_account("A", email="old@customer.example", phone="+34600000001"))
+
+    change_contact(code="A", kind=ContactKind.EMAIL, reach="new@customer.example", now=from_ms(LATER), signature=CARE)
+    assert account_contacts(ids=[ids["A"]])[ids["A"]][1] == {"email": "new@customer.example", "phone": "+34600000001"}
+
+    change_contact(code="A", kind=ContactKind.EMAIL, reach="", now=from_ms(LATER), signature=CARE)
+    change_contact(code="A", kind=ContactKind.EMAIL, reach="", now=from_ms(LATER), signature=CARE)
+
+    assert account_contacts(ids=[ids["A"]])[ids["A"]][1] == {"phone": "+34600000001"}
+    assert [(each.verb, each.details) for each in selectors.changes_of(ids["A"])] == [
+        ("change_contact", {"kind": "email"}),
+        ("change_contact", {"kind": "email"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ask", "refusal"),
+    [
+        (lambda: told(change_language, language="Spanish"), BadInput),
+        (lambda: told(change_language, language="es", billed_until_ms=101), AlreadyBilled),
+        (lambda: told(change_language, language="es", code="nobody"), UnknownAccount),
+        (lambda: told(change_tax_place, country="Spain", jurisdiction=""), BadInput),
+        (lambda: told(change_tax_place, country="ES", jurisdiction="ESP"), BadInput),
+        (lambda: told(change_tax_place, country="FR", jurisdiction="", billed_until_ms=101), AlreadyBilled),
+        (lambda: told(change_tax_number, tax_number="B12345675", is_business=True), BadInput),
+        (lambda: told(change_tax_number, tax_number="", is_business=True, billed_until_ms=101), AlreadyBilled),
+        (lambda: told(change_reseller, reseller="north/west", resellers={"north"}), UnknownReseller),
+        (lambda: told(change_reseller, reseller="", resellers=(), code="nobody"), UnknownAccount),
+        (lambda: told(change_address, address_lines=[" "]), BadInput),
+        (lambda: change_name(code="A", name=" ", at_ms=1, now=from_ms(LATER), signature=CARE), BadInput),
+        (lambda: change_name(code="x", name="X", at_ms=1, now=from_ms(LATER), signature=CARE), UnknownAccount),
+    ],
+)
+def test_what_no_account_can_be_is_refused_and_leaves_no_trace(tenant, ask, refusal):
+    an_account_of_spain()
+    before = everything()
+
+    with pytest.raises(refusal):
+        ask()
+
     assert everything() == before

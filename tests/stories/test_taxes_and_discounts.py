@@ -177,6 +177,21 @@ def test_a_maximum_spend_is_given_back(open_office):
     assert office.lines() == [("recurring", "monthly_fee", 10_00), ("commitment", "Ceiling", -6_00)]
 
 
+def test_who_leaves_a_plan_and_comes_back_is_committed_for_both_stays_once(open_office):
+    """A minimum of 30 on one plan, none on the other: 10 + 10 of September's 30 days are worth 20."""
+    least = Commitment(code="least", names={"en": "Minimum"}, currency="EUR", minimum_nanos=30 * EUR)
+    stays = a_subscription(
+        a_version(at(2026, 9, 1), at(2026, 9, 11)),
+        a_version(at(2026, 9, 11), at(2026, 9, 21), offering="other"),
+        a_version(at(2026, 9, 21)),
+    )
+    office = open_office(facts(an_offering("plan", commitments=(least,)), an_offering("other"), subscriptions=[stays]))
+
+    office.release_month(10)
+
+    assert office.lines() == [("commitment", "Minimum", 20_00)]
+
+
 def test_a_tax_of_a_country_leaves_out_the_places_it_excepts(open_office):
     vat = a_tax("vat_es", Fraction(21, 100), except_jurisdictions=("ES-CN",))
     igic = a_tax("igic", Fraction(7, 100), jurisdiction="ES-CN")

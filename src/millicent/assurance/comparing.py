@@ -6,15 +6,16 @@ from millicent.assurance.types import LiveDifference, LiveReason, LiveTotal
 
 PATIENCE_MS = 2_000  # two reports of one usage, by gateway and by file, may differ by so much in when it began
 _KEY = ("event_key_high", "event_key_low")
-_SIDES = ("nanos", "units", "tariff", "release")
+_SIDES = ("nanos", "units", "tariff", "release", "rule", "zone")
 _BITS = 2**63 - 1  # halves of a key in the lake of usage have no top bit
 
 
 def paired(live: pl.DataFrame, replayed: pl.DataFrame) -> pl.DataFrame:
-    """One row for each usage, with `live_...` and `bill_...` of nanos, units, tariff and release: null where missing.
+    """One row for each usage, with `live_...` and `bill_...` of nanos, units, tariff, release, rule and zone.
 
-    Both sides: event key, payer_id, subscription_id, service, occurred_at_ms, currency, nanos, units, tariff, release;
-    `replayed` also received_at_ms and cycle_until_ms. A usage is known by its event key, else by whose, what and when.
+    Null where a side is missing; rule and zone are "" where nobody said. Both sides: event key, payer_id,
+    subscription_id, service, occurred_at_ms, currency, nanos, units, tariff, release, rule, zone; `replayed` also
+    received_at_ms and cycle_until_ms. A usage is known by its event key, else by whose, what and when.
     """
     ours, theirs = _side(live, "live"), _side(replayed, "bill")
     both = ours.join(theirs, on=_KEY, suffix="_bill")
@@ -64,16 +65,40 @@ def differences_of(pairs: pl.DataFrame) -> tuple[LiveDifference, ...]:
         .then(pl.lit(LiveReason.CORRECTED.value))
         .when(other_price)
         .then(pl.lit(LiveReason.RE_RATED.value))
+        .when(_said("rule") | _said("zone"))
+        .then(pl.lit(LiveReason.OTHER_RULE.value))
         .otherwise(pl.lit(LiveReason.OTHER_ORDER.value))
     )
     numbers = ("live_nanos", "bill_nanos", "live_units", "bill_units")
     rows = (
         pairs.filter(missing_live | missing_bill | (pl.col("live_nanos") != pl.col("bill_nanos")))
         .with_columns(reason.alias("reason"), *(pl.col(name).fill_null(0) for name in numbers))
+        .with_columns(_price("live"), _price("bill"))
         .sort("payer_id", "occurred_at_ms", "subscription_id")
     )
-    named = ("payer_id", "subscription_id", "service", "occurred_at_ms", "currency", *numbers)
+    named = (
+        "payer_id",
+        "subscription_id",
+        "service",
+        "occurred_at_ms",
+        "currency",
+        *numbers,
+        "live_price",
+        "bill_price",
+    )
     return tuple(
         LiveDifference(reason=LiveReason(row["reason"]), **{name: row[name] for name in named})
         for row in rows.iter_rows(named=True)
     )
+
+
+def _said(name: str) -> pl.Expr:
+    """Both sides say it, and not the same."""
+    ours, theirs = pl.col(f"live_{name}"), pl.col(f"bill_{name}")
+    return (ours != "") & (theirs != "") & (ours != theirs)
+
+
+def _price(side: str) -> pl.Expr:
+    """By which rule and in which zone a side priced a usage, in words."""
+    rule, zone = pl.col(f"{side}_rule").fill_null(""), pl.col(f"{side}_zone").fill_null("")
+    return pl.when(zone == "").then(rule).otherwise(pl.concat_str(rule, zone, separator=", ")).alias(f"{side}_price")

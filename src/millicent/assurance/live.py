@@ -40,10 +40,12 @@ def live_against_bill(lake: Lake, *, now: datetime, prepaid: bool = False) -> Li
     seen = live["payer_id"].unique().to_list()
     replayed = price_open_cycles(seen, facts=stored_facts(lake), at_ms=at_ms, known_until_ms=at_ms + 1)
     pairs = paired(
-        live.select(*_SAME, nanos="amount_nanos", units=_UNITS, tariff="tariff", release="catalog_release"),
+        live.select(
+            *_SAME, "rule", "zone", nanos="amount_nanos", units=_UNITS, tariff="tariff", release="catalog_release"
+        ),
         replayed.filter(pl.col("service").is_in(live["service"].unique().to_list())).select(
-            *_SAME, "received_at_ms", "cycle_until_ms", nanos="amount_nanos", units=_UNITS, tariff="tariff",
-            release="catalog_release",
+            *_SAME, "rule", "zone", "received_at_ms", "cycle_until_ms", nanos="amount_nanos", units=_UNITS,
+            tariff="tariff", release="catalog_release",
         ),
     )  # fmt: skip
     return LiveAgainstBill(

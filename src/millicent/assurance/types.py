@@ -72,6 +72,7 @@ class LiveReason(StrEnum):
     LATE = "late"  # its record came after the cycle had ended
     CORRECTED = "corrected"  # the record says another quantity
     RE_RATED = "re_rated"  # the bill prices it by another release or tariff
+    OTHER_RULE = "other_rule"  # the bill finds another rule or zone: another number, place or time was told
     OTHER_ORDER = "other_order"  # allowances or tiers were used up in another order
     ONLY_ONLINE = "only_online"  # charged live, and no record of it came
     ONLY_FILE = "only_file"  # a record came, and it was never charged live
@@ -91,6 +92,8 @@ class LiveDifference:
     bill_nanos: int
     live_units: int
     bill_units: int
+    live_price: str = ""  # "rule, zone" by which it was priced; "" where it is not said
+    bill_price: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

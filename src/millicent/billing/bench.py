@@ -29,6 +29,7 @@ from millicent.catalog.types import (
     Operator,
     PriceCard,
     RecurringPrice,
+    Rollover,
     ServiceSpecification,
     Slot,
     Tariff,
@@ -51,6 +52,7 @@ from millicent.subscriptions.types import NewSubscription, SubscriptionStatus, S
 
 _CYCLE = datetime(2026, 10, 1, tzinfo=UTC)
 _THROUGH = datetime(2026, 11, 1, tzinfo=UTC)
+_THROUGH_SECOND = datetime(2026, 12, 1, tzinfo=UTC)
 _EUR = 1_000_000_000
 _KINDS = ("mobile", "fixed", "data")
 _EMPTY = {"String": "", "Boolean": True, "Int64": 0, "UInt64": 0}
@@ -59,13 +61,16 @@ _EMPTY = {"String": "", "Boolean": True, "Int64": 0, "UInt64": 0}
 def run(
     *, accounts: int = 20_000, subscriptions: int = 3, events: int = 100, workers: int = 2, seed: int = 7
 ) -> dict[str, object]:
-    """Bill `accounts` accounts once. `events` is per account, spread over its subscriptions.
+    """Bill `accounts` accounts for two months. `events` is per account and month, spread over its subscriptions.
 
     Facts are prepared first and not counted, and a few accounts are billed before, so that kernels are compiled and
-    cached; the clock runs from the call of the release, start of the workers included, to its last commit.
+    cached; the clock runs from the call of a release, start of the workers included, to its last commit. The second
+    month finds what the first one left: its charges, and what rolls over of allowances.
     """
     _bill(accounts=20, subscriptions=subscriptions, events=events, workers=1, seed=seed)
-    report, seconds = _bill(accounts=accounts, subscriptions=subscriptions, events=events, workers=workers, seed=seed)
+    report, seconds, second_seconds = _bill(
+        accounts=accounts, subscriptions=subscriptions, events=events, workers=workers, seed=seed
+    )
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return {
         "workload": {
@@ -77,6 +82,8 @@ def run(
         },
         "accounts_per_second": int(accounts / seconds),
         "seconds": round(seconds, 3),
+        "second_month_accounts_per_second": int(accounts / second_seconds),
+        "second_month_seconds": round(second_seconds, 3),
         "lines": report.lines,
         "bills": report.bills,
         "peak_rss_bytes": max(children, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024,
@@ -84,8 +91,8 @@ def run(
     }
 
 
-def _bill(*, accounts: int, subscriptions: int, events: int, workers: int, seed: int) -> tuple[RunReport, float]:
-    """A new tenant with these accounts, billed once: the report, and how long the release took."""
+def _bill(*, accounts: int, subscriptions: int, events: int, workers: int, seed: int) -> tuple[RunReport, float, float]:
+    """A new tenant with these accounts, billed twice: the first report, and how long each release took."""
     folder = Path(tempfile.mkdtemp(prefix="millicent-bench-billing-"))
     try:
         tenant = Tenant.objects.create(code=f"bench-{secrets.token_hex(6)}", created_at=_CYCLE)
@@ -93,14 +100,21 @@ def _bill(*, accounts: int, subscriptions: int, events: int, workers: int, seed:
         facts = _facts(
             tenant_id, folder=folder, accounts=accounts, subscriptions=subscriptions, events=events, seed=seed
         )
-        started = time.perf_counter()
-        report = release_bill_run(tenant_id=tenant_id, facts=facts, through=_THROUGH, now=_THROUGH, workers=workers)
-        seconds = time.perf_counter() - started
+        report, seconds = _timed(tenant_id, facts=facts, through=_THROUGH, workers=workers)
+        second, second_seconds = _timed(tenant_id, facts=facts, through=_THROUGH_SECOND, workers=workers)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    assert report is not None and report.bills == accounts, "every account gets its bill"
-    assert report.usage_in == accounts * events == report.usage_billed, "no usage is lost"
-    return report, seconds
+    for each in (report, second):
+        assert each.bills == accounts, "every account gets its bill"
+        assert each.usage_in == accounts * events == each.usage_billed, "no usage is lost"
+    return report, seconds, second_seconds
+
+
+def _timed(tenant_id: UUID, *, facts: "BenchFacts", through: datetime, workers: int) -> tuple[RunReport, float]:
+    started = time.perf_counter()
+    report = release_bill_run(tenant_id=tenant_id, facts=facts, through=through, now=through, workers=workers)
+    assert report is not None, "there is something to bill"
+    return report, time.perf_counter() - started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +130,10 @@ def _facts(tenant_id: UUID, *, folder: Path, accounts: int, subscriptions: int, 
     connection.close()
     with tenant_scope(tenant_id):
         ids = _write_customers(accounts=accounts, subscriptions=subscriptions)
-    _write_usage(lake, ids=ids, subscriptions=subscriptions, events=events, seed=seed)
+    for number, since in enumerate((_CYCLE, _THROUGH)):
+        _write_usage(
+            lake, ids=ids, subscriptions=subscriptions, events=events, seed=seed + number, since=since, month=number
+        )
     return BenchFacts(lake=lake)
 
 
@@ -161,17 +178,26 @@ def _write_customers(*, accounts: int, subscriptions: int) -> dict[str, list[int
     return {"accounts": list(opened.values()), "subscriptions": list(added.values())}
 
 
-def _write_usage(lake: Lake, *, ids: dict[str, list[int]], subscriptions: int, events: int, seed: int) -> None:
+def _write_usage(
+    lake: Lake,
+    *,
+    ids: dict[str, list[int]],
+    subscriptions: int,
+    events: int,
+    seed: int,
+    since: datetime,
+    month: int,
+) -> None:
     """Calls spread over the month, over each account's subscriptions and over two zones."""
     chance = np.random.default_rng(seed)
     count = len(ids["accounts"]) * events
     account = np.repeat(np.array(ids["accounts"], np.int64), events)
     place = np.tile(np.arange(events) % subscriptions, len(ids["accounts"]))
     subscription = np.array(ids["subscriptions"], np.int64)[np.arange(count) // events * subscriptions + place]
-    occurred = to_ms(_CYCLE) + chance.integers(0, 30 * 86_400, count) * 1000
+    occurred = to_ms(since) + chance.integers(0, 30 * 86_400, count) * 1000
     known = pl.DataFrame(
         {
-            "event_key_high": np.arange(count),
+            "event_key_high": np.arange(count) + month * count,
             "event_key_low": np.arange(count),
             "occurred_at_ms": occurred,
             "received_at_ms": occurred,
@@ -184,11 +210,11 @@ def _write_usage(lake: Lake, *, ids: dict[str, list[int]], subscriptions: int, e
     rows = known.with_columns(
         pl.lit(_EMPTY[kind]).alias(name) for name, kind in USAGE_COLUMNS.items() if name not in known.columns
     ).select(pl.col(name).cast(kind) for name, kind in USAGE_SCHEMA.items())
-    for sequence, (month, part) in enumerate(months_of(with_bucket(rows))):
+    for sequence, (partition, part) in enumerate(months_of(with_bucket(rows))):
         lake.append(
             USAGE_TABLE,
-            part.with_columns(pl.lit(month).alias(MONTH_COLUMN)),
-            writer="bench",
+            part.with_columns(pl.lit(partition).alias(MONTH_COLUMN)),
+            writer=f"bench-{month}",
             sequence=sequence,
             partition_by=(MONTH_COLUMN,),
         )
@@ -236,7 +262,13 @@ def _rule(zone: str, cents: int) -> TariffRule:
 
 def _offering(kind: str) -> Offering:
     fee = RecurringPrice(code=f"{kind}_fee", names={"en": f"{kind} fee"}, amount_nanos=20 * _EUR, currency="EUR")
-    minutes = Allowance(code="minutes", names={"en": "Minutes"}, match=Match(services=("voice",)), amount=3_600)
+    minutes = Allowance(
+        code="minutes",
+        names={"en": "Minutes"},
+        match=Match(services=("voice",)),
+        amount=3_600,
+        rollover=Rollover(cycles=1),
+    )
     return Offering(
         code=kind, names={"en": kind}, services=("voice",), tariff="voice", recurring=(fee,), allowances=(minutes,)
     )

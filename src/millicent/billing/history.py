@@ -134,14 +134,13 @@ def _charge(row: tuple[Any, ...]) -> Charge:
     )
 
 
-def carried_buckets(closed_at_ms_by_payer: Mapping[int, int]) -> dict[int, list[Bucket]]:
+def carried_buckets(closings: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Bucket]]:
     """What each payer's cycle that ended at this instant left, as the latest run computed it."""
-    payers = list(closed_at_ms_by_payer)
-    found: dict[int, list[Bucket]] = defaultdict(list)
-    for payer_id, *values in read_rows(
+    found: dict[tuple[int, int], list[Bucket]] = defaultdict(list)
+    for payer_id, closed_at_ms, *values in read_rows(
         """
-        SELECT asked.payer_id, allowance, scope, owner_id, pool, subscription_id, remaining, valid_from_ms,
-               valid_until_ms, granted_at_ms, rolled
+        SELECT asked.payer_id, asked.closed_at_ms, allowance, scope, owner_id, pool, subscription_id, remaining,
+               valid_from_ms, valid_until_ms, granted_at_ms, rolled
         FROM unnest(%s::bigint[], %s::bigint[]) AS asked(payer_id, closed_at_ms)
         CROSS JOIN LATERAL (
             SELECT *, max(run_number) OVER () AS latest_run FROM billing_closing_bucket closed
@@ -151,13 +150,13 @@ def carried_buckets(closed_at_ms_by_payer: Mapping[int, int]) -> dict[int, list[
         WHERE bucket.run_number = bucket.latest_run
         ORDER BY bucket.id
         """,
-        [payers, [closed_at_ms_by_payer[each] for each in payers]],
+        [[payer_id for payer_id, _ in closings], [closed_at_ms for _, closed_at_ms in closings]],
     ):
         names = (
             "allowance", "scope", "owner_id", "pool", "subscription_id", "remaining", "valid_from_ms",
             "valid_until_ms", "granted_at_ms", "rolled",
         )  # fmt: skip
-        found[payer_id].append(Bucket(**dict(zip(names, values, strict=True))))
+        found[payer_id, closed_at_ms].append(Bucket(**dict(zip(names, values, strict=True))))
     return found
 
 

@@ -5,8 +5,9 @@ The same rules as at bill time: charging never has a rule of its own for what is
 
 from collections.abc import Sequence
 
-from millicent.billing.history import carried_buckets, issued_charges
-from millicent.billing.rules.allowances import Bucket, carried_over, granted
+from millicent.billing.carrying import carried_into
+from millicent.billing.history import issued_charges
+from millicent.billing.rules.allowances import Bucket, granted
 from millicent.billing.rules.charges import Charge
 from millicent.billing.rules.context import BillContext, bill_context
 from millicent.billing.rules.cycles import CycleSpan, cycle_containing
@@ -63,16 +64,7 @@ def allowance_grants(groups: Sequence[AccountGroupFacts], *, released: Releases,
 def carried_grants(groups: Sequence[AccountGroupFacts], *, released: Releases, at_ms: int) -> list[list[Bucket]]:
     """For each group, what the cycle before left to this one: nothing where it was not billed yet."""
     contexts = _contexts(groups, released, at_ms)
-    starts = {context.group.payer.billing_account_id: context.cycle.from_ms for context in contexts}
-    left = carried_buckets(starts)
-    return [
-        carried_over(
-            context,
-            closing=left.get(context.group.payer.billing_account_id, []),
-            ended=CycleSpan(from_ms=context.cycle.from_ms - 1, until_ms=context.cycle.from_ms),
-        )
-        for context in contexts
-    ]
+    return carried_into([(context, context.cycle.from_ms) for context in contexts])
 
 
 def _contexts(groups: Sequence[AccountGroupFacts], released: Releases, at_ms: int) -> list[BillContext]:

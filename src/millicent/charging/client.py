@@ -72,7 +72,12 @@ class ChargingClient(asyncio.Protocol):
 
     async def __aenter__(self) -> "ChargingClient":
         await self._connect_once()
-        await asyncio.wait_for(self._ready.wait(), timeout=10)
+        try:
+            await asyncio.wait_for(self._ready.wait(), timeout=10)
+        except BaseException:  # whoever gives up waiting for the greeting leaves no connection behind
+            self._closed = True
+            self._transport.abort()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

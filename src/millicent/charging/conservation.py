@@ -22,6 +22,7 @@ def broken_promises(tables: Mapping[str, Rows], *, endless: frozenset[int] = fro
         *_spending(tables),
         *_sessions(tables),
         *_counters(tables),
+        *_left(tables),
     ]
 
 
@@ -108,6 +109,20 @@ def _counters(tables: Mapping[str, Rows]) -> list[str]:
     moved[0] = 0
     return [f"counter {row} stands at {counter['units'][row]}, segments moved it by {moved[row]}"
             for row in np.flatnonzero(counter["units"] < moved)]  # fmt: skip
+
+
+def _left(tables: Mapping[str, Rows]) -> list[str]:
+    """Every group that was left by its subscription is in the list of those, and nothing else is."""
+    group = tables["group"]
+    wanted = int((group["left"] == 1).sum())
+    at, before, reached = int(tables["meta"]["first_left"][0]), 0, 0
+    while at and reached <= wanted:
+        reached += 1
+        row = group[at]
+        if not row["left"] or row["session"] <= 0 or row["previous_left"] != before:
+            return [f"group {at} is not one that was left"]
+        at, before = int(row["next_left"]), at
+    return [] if reached == wanted else [f"{wanted} groups were left, {reached} can be reached"]
 
 
 def balances(tables: Mapping[str, Rows]) -> dict[int, int]:

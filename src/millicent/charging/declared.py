@@ -66,7 +66,22 @@ class VoucherRules:
 class ThresholdRules:
     low_balance: Amounts = field(default_factory=dict)
     part_used_percent: int = 80
-    expiry_near_days: int = 3
+    expiry_near_days: int = 3  # of money
+    allowance_expiry_near_days: int = 0  # of allowances; 0: never, for those of a plan begin anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyCounter:
+    """What the policy side may ask the status of: how much of an allowance, or of a spending limit, is used."""
+
+    code: str
+    allowance: str  # "offering/allowance"; "": what was spent of the limit of the cycle
+    begins: str  # status before the first threshold
+    statuses: Sequence[tuple[int, str]]  # percent reached, status from then on; rising
+
+    def status(self, state: int) -> str:
+        """The status of a state of the shard: so many thresholds are reached."""
+        return self.begins if state == 0 else self.statuses[min(state, len(self.statuses)) - 1][1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +105,7 @@ class DeclaredCharging:
     online_services: frozenset[str] = frozenset()  # whose billable usage is what was charged live, not files
     policies: Mapping[str, QuotaPolicy] = field(default_factory=dict)
     thresholds: ThresholdRules = field(default_factory=ThresholdRules)
+    policy_counters: Sequence[PolicyCounter] = ()
     top_ups: TopUpRules = field(default_factory=TopUpRules)
     transfers: TransferRules = field(default_factory=TransferRules)
     alone: Amounts = field(default_factory=dict)  # adjustments up to this need no second person; none: all need one

@@ -73,3 +73,15 @@ class HistoryBehind(Outage):
     """The history of balances is so far behind that nobody can say whether a command was done: ask again later."""
 
     code = "balance_history_behind"
+
+
+class PolicyCounterUnknown(Refusal):
+    """A policy function asked for a counter that charging.yaml does not declare; `counters` names them."""
+
+    code = "policy_counter_unknown"
+
+
+class WatchedSubscriptionUnknown(Refusal):
+    """A policy function asked for the status of a subscription that is not there, or is gone."""
+
+    code = "watched_subscription_unknown"

@@ -9,7 +9,7 @@ from millicent.billing.live import NoReleaseInForce, released_catalogues
 from millicent.charging.people import Payment
 from millicent.charging.provisioning.live_facts import live_facts
 from millicent.charging.services.declare_services import declared_charging
-from millicent.charging.services.export_charges import CHARGED_COLUMNS, CHARGED_TABLE, MONTH_COLUMN
+from millicent.charging.services.export_charges import CHARGED_COLUMNS, MONTH_COLUMN, scan_charged
 from millicent.charging.types import NameKind
 from millicent.kit.bulk import read_rows
 from millicent.kit.clock import from_ms, to_ms
@@ -20,7 +20,7 @@ def charges_between(
     lake: Lake, *, since_ms: int, until_ms: int, account_ids: Sequence[int] | None = None
 ) -> pl.DataFrame:
     """Rows of the table `charged` of usage that began in [since_ms, until_ms). `account_ids` are payers."""
-    charged = lake.scan(CHARGED_TABLE)
+    charged = scan_charged(lake)
     if charged is None:
         return pl.DataFrame(schema={name: getattr(pl, kind) for name, kind in CHARGED_COLUMNS.items()})
     first, last = (from_ms(each).strftime("%Y-%m") for each in (since_ms, until_ms - 1))

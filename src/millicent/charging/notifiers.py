@@ -1,7 +1,7 @@
 """Ways to hand notifications over: a log, a file of lines, a webhook. Adapters of `ports.Notifier`."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import structlog
 
-from millicent.charging.ports import Message, Notifier
+from millicent.charging.ports import Message, Notifier, StatusReport
 from millicent.kit.errors import BadInput, Outage
 
 _TIMEOUT_SECONDS = 10
@@ -65,3 +65,26 @@ def notifier_of(target: str) -> Notifier:
 
 def _document(message: Message) -> str:
     return json.dumps(asdict(message), ensure_ascii=False, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusMessages:
+    """A StatusListener that hands reports to wherever notifications go, as messages of kind "spending_status"."""
+
+    notifier: Notifier
+
+    def tell(self, report: StatusReport) -> None:
+        self.notifier.deliver(
+            Message(
+                key=f"{report.reference}:{report.number}",
+                kind="spending_status",
+                language="en",
+                text="",
+                facts={
+                    "reference": report.reference,
+                    "subscription_id": str(report.subscription_id),
+                    "final": str(report.final).lower(),
+                    **{f"counter.{counter}": status for counter, status in report.statuses.items()},
+                },
+            )
+        )

@@ -1,5 +1,6 @@
 """What services for people need from outside, one small Protocol each."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,4 +52,45 @@ class Notifier(Protocol):
 
     def deliver(self, message: Message) -> None:
         """Hand a message over. Raises Outage when it should be tried again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusReport:
+    """The statuses of a subscription's policy counters, as one watcher asked for them.
+
+    `statuses` has every counter that looks at something of theirs. `final`: nothing follows, the subscription is gone.
+    `number` rises with each report of one watcher: a report that is told twice has the same number.
+    """
+
+    reference: str
+    subscription_id: int
+    number: int
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    final: bool = False
+
+
+class SpendingStatus(Protocol):
+    """Spending limit control for a policy function: Sy (TS 29.219) and Nchf_SpendingLimitControl (TS 29.594) alike."""
+
+    def subscribe(
+        self, *, reference: str, subscription_id: int, counters: Sequence[str] = (), listener: str
+    ) -> Mapping[str, str]:
+        """Watch counters, or all of them, under a reference of the watcher's own. Returns their statuses now.
+
+        Once more under the same reference: what is watched changes. Raises PolicyCounterUnknown,
+        WatchedSubscriptionUnknown, Outage.
+        """
+        ...
+
+    def unsubscribe(self, *, reference: str) -> bool:
+        """Watch no longer. False when there was no such reference."""
+        ...
+
+
+class StatusListener(Protocol):
+    """Brings reports to the policy function that asked for them."""
+
+    def tell(self, report: StatusReport) -> None:
+        """Hand a report over. Raises Outage when it should be tried again."""
         ...

@@ -12,7 +12,7 @@ from millicent.charging.models.durability import ProjectedBalance
 from millicent.charging.models.people import BalanceLine, BalanceOrder, VoucherBatch
 from millicent.charging.orders import as_order
 from millicent.charging.people import Order, OrderState
-from millicent.charging.services.export_charges import CHARGED_TABLE, MONTH_COLUMN
+from millicent.charging.services.export_charges import MONTH_COLUMN, scan_charged
 from millicent.charging.types import BucketKind
 from millicent.kit.bulk import read_rows
 from millicent.kit.clock import from_ms
@@ -235,10 +235,10 @@ def running_cycle(
 ) -> pl.DataFrame:
     """What live charging made of usage that began in [since_ms, until_ms): RUNNING_COLUMNS, sorted by its first four.
 
-    `account_ids` are payers. The sums of a bill's replay by the same columns are what it is held against; rule and
-    zone are not in it, because the lake's `charged` rows do not have them. Sessions still open are not in it either.
+    `account_ids` are payers. The sums of a bill's replay by the same columns are what it is held against.
+    Sessions still open are not in it.
     """
-    charged = lake.scan(CHARGED_TABLE)
+    charged = scan_charged(lake)
     if charged is None:
         return pl.DataFrame(schema=RUNNING_COLUMNS)
     chosen = charged.filter(

@@ -70,8 +70,12 @@ class Shard:
 
     def __init__(self, programs: ProgramRows = (), *, bounds: Mapping[str, int] | None = None) -> None:
         """`bounds`: the most rows of a table, by its name."""
+        self._bounds = bounds
+        self._begin(programs)
+
+    def _begin(self, programs: ProgramRows) -> None:
         self._names = Names()
-        self._tables = Tables(bounds)
+        self._tables = Tables(self._bounds)
         self._programs: list[LoadedProgram] = []
         self._derived = Derived(self._tables, self._names, self._programs)
         self._current = 0
@@ -109,6 +113,10 @@ class Shard:
         return self._names.everything()
 
     # ---------------------------------------------------------------- tables
+
+    def begin_again(self) -> None:
+        """Empty, with the programs it has: what a defect left half done is gone, and the journal is to be replayed."""
+        self._begin([(each.effective_from_ms, each.release, each.program) for each in self._programs])
 
     def tables(self) -> dict[str, Rows]:
         """Every table as far as it is used: views that the next batch changes."""
@@ -155,6 +163,7 @@ class Shard:
             self._tables.make_room(table, self._tables.count(table) + each * count + _MARGIN)
         self._tables.make_room("pool", self._names.count(NameKind.POOL) + 1)
         self._tables.make_room("policy", self._names.count(NameKind.SERVICE) + 1)
+        self._tables.make_room("watch", self._names.count(NameKind.POLICY_COUNTER) + 1)
         self._derived.refresh()
         self._derived.job[:] = 0
         self._derived.job[J_PROGRAM] = self._current

@@ -49,6 +49,9 @@ class Verb(IntEnum):
     IDENTIFIER = 32  # an identifier belongs to a subscription (`subscription_id` NOT_SAID: to nobody)
     ROLL = 33  # a cycle of a subscription begins: counters go to zero, thresholds may be told again
     POLICY = 34  # how slices of a service are sized
+    THRESHOLDS = 35  # when people are told of use and of an end that is near
+    COUNTER = 36  # a policy counter `name`: what it looks at, and the thresholds of its states
+    STATUS = 37  # the state of counter `name` for a subscription; ASKED: watch it from now on, FINAL: no longer
     TICK = 40  # nothing but time: expire what is due, sweep sessions without a sign of life
 
 
@@ -143,6 +146,7 @@ class NameKind(StrEnum):
     COUNTER = "counter"  # "counter\x1fscope" of an accumulated tier: the shard's own
     RULE = "rule"  # of a tariff, or "deck/<deck code>": by which a charge was priced. The shard's own
     ZONE = "zone"  # "map/zone" or a deck's own name for a destination. The shard's own
+    POLICY_COUNTER = "policy_counter"  # what the policy side asks the status of
     CAUSE = "cause"  # why a balance was changed, in the operator's words: "voucher", "card", "goodwill"
 
 
@@ -298,10 +302,12 @@ NOTICE = np.dtype(
         ("session", "i4"),  # row; NOT_SAID
         ("door", "u1"),
         ("peer", "i4"),
+        ("name", "i4"),  # STATUS: NameKind.POLICY_COUNTER; NOT_SAID: all of them
         ("session_high", "u8"),
         ("session_low", "u8"),
-        ("amount", "i8"),
+        ("amount", "i8"),  # STATUS: the state that a bucket or the spending entered; NOT_SAID: ask
         ("instant_ms", "i8"),
+        ("until_ms", "i8"),  # when the bucket ends; NOT_SAID
     ],
     align=True,
 )
@@ -360,10 +366,29 @@ class ChargingPort(Interface):
 
 def commands(count: int) -> Rows:
     """So many commands that say nothing yet."""
-    rows = np.zeros(count, COMMAND)
+    return _rows_of(_NOTHING_SAID * count)
+
+
+def stacked(parts: Sequence[Rows]) -> Rows:
+    """Commands one behind the other, always a copy.
+
+    `np.concatenate` works out anew what each field of a row becomes: for one row that takes longer than all the rest.
+    """
+    return _rows_of(b"".join([each.tobytes() for each in parts]))
+
+
+def _rows_of(content: bytes) -> Rows:
+    return np.frombuffer(bytearray(content), COMMAND) if content else np.empty(0, COMMAND)
+
+
+def _nothing_said() -> bytes:
+    row = np.zeros(1, COMMAND)
     for name in ("instant_ms", "subscription_id", "account_id", "other_account_id", "bucket_id", "traffic", "peer",
                  "used", "used_after", "asked", "name", "other_name", "reporting_reason"):  # fmt: skip
-        rows[name] = NOT_SAID
-    rows["service_id"] = NO_SERVICE
-    rows["limit"] = NO_LIMIT
-    return rows
+        row[name] = NOT_SAID
+    row["service_id"] = NO_SERVICE
+    row["limit"] = NO_LIMIT
+    return row.tobytes()
+
+
+_NOTHING_SAID = _nothing_said()

@@ -6,16 +6,17 @@ from datetime import datetime
 from uuid import UUID
 
 from millicent.charging.client import SyncChargingClient, socket_path
-from millicent.charging.notifiers import notifier_of
+from millicent.charging.notifiers import StatusMessages, notifier_of
 from millicent.charging.services.bill_online_usage import bill_online_usage
 from millicent.charging.services.carry_over import carry_over
 from millicent.charging.services.charge_fees import charge_fees
-from millicent.charging.services.deliver_notifications import deliver_notifications, warn_of_expiry
+from millicent.charging.services.deliver_notifications import deliver_notifications
 from millicent.charging.services.export_charges import export_charges
 from millicent.charging.services.keep_history import keep_history
 from millicent.charging.services.post_usage_days import post_usage_days
 from millicent.charging.services.provision_shard import provision_shard
 from millicent.charging.services.record_usage import record_usage
+from millicent.charging.services.report_statuses import keep_statuses, report_statuses
 from millicent.charging.services.settle_orders import settle_orders
 from millicent.config.settings import settings
 from millicent.config.setup import tenant_lake
@@ -30,7 +31,7 @@ CHARGING_WORKS: dict[str, Declared] = {
     "charge fees": Declared(function=f"{_HERE}:charge_all_fees", every_seconds=5),
     "charge usage of files": Declared(function=f"{_HERE}:charge_usage_of_files", every_seconds=30),
     "carry allowances over": Declared(function=f"{_HERE}:carry_allowances_over", every_seconds=10),
-    "warn of expiry": Declared(function=f"{_HERE}:warn_of_near_expiry", every_seconds=600),
+    "report spending status": Declared(function=f"{_HERE}:report_spending_status", every_seconds=1),
     "deliver notifications": Declared(function=f"{_HERE}:deliver_waiting_notifications", every_seconds=2),
     "post prepaid usage": Declared(function=f"{_HERE}:post_days_that_are_over", every_seconds=300),
     "export charges": Declared(function=f"{_HERE}:export_all_charges", every_seconds=30),
@@ -78,8 +79,12 @@ def carry_allowances_over(*, tenant_id: UUID, now: datetime) -> int:
         return carry_over(tenant_id=tenant_id, port=port, now=now)
 
 
-def warn_of_near_expiry(*, tenant_id: UUID, now: datetime) -> int:
-    return warn_of_expiry(tenant_id=tenant_id, now=now)
+def report_spending_status(*, tenant_id: UUID, now: datetime) -> int:
+    with shard_port() as port:
+        while keep_statuses(tenant_id=tenant_id, port=port, now=now):
+            pass
+    listeners = {"notifications": StatusMessages(notifier=notifier_of(settings().notifications))}
+    return report_statuses(tenant_id=tenant_id, listeners=listeners, now=now)
 
 
 def deliver_waiting_notifications(*, tenant_id: UUID, now: datetime) -> int:

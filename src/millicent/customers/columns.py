@@ -14,8 +14,14 @@ from millicent.kit.errors import BadInput
 from millicent.kit.intake import Column, parse_flag, parse_whole
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
+_PLACE = re.compile(r"[A-Z]{2}([-/].+)?")
 _EVERY = re.compile(r"([0-9]{1,4}) (day|week|month|quarter|year)s?")
 DATE_CURE = "Write a date such as 2026-10-01, or an instant with its offset such as 2026-10-01T08:00:00+02:00."
+
+LANGUAGE_CURE = "Write a language code such as es."
+COUNTRY_CURE = "Use an ISO 3166 code such as ES."
+JURISDICTION_CURE = "Write a country's code, and what lies in it, such as ES, ES-CN or US-CA/06075."
+TAX_NUMBER_CURE = "Write it as it is printed; its check digits have to be those of the account's country."
 
 
 def as_written(text: str) -> str:
@@ -34,12 +40,17 @@ def _zone(text: str) -> str | None:
     return text
 
 
-def _language(text: str) -> str | None:
+def language_written(text: str) -> str | None:
     return text if _LANGUAGE.fullmatch(text) else None
 
 
-def _country(text: str) -> str | None:
+def country_written(text: str) -> str | None:
     return text if countries.get(alpha_2=text) else None
+
+
+def jurisdiction_written(text: str) -> str | None:
+    """ "" is the country itself. No tax is on a place that lies nowhere, so such a one is a slip of the pen."""
+    return text if not text or (_PLACE.fullmatch(text) and country_written(text[:2])) else None
 
 
 def _every(text: str) -> str | None:
@@ -84,12 +95,12 @@ ACCOUNT_COLUMNS = (
     ),
     Column(name="cycle_every", parse=_every, default="1 month", cure="Write a length such as 1 month or 2 weeks."),
     Column(name="cycle_anchor", parse=as_written, cure=DATE_CURE),
-    Column(name="language", parse=_language, default="en", cure="Write a language code such as es."),
+    Column(name="language", parse=language_written, default="en", cure=LANGUAGE_CURE),
     Column(name="segment", parse=as_written, default="consumer", cure="A segment of the catalogue."),
-    Column(name="country", parse=_country, cure="Use an ISO 3166 code such as ES."),
-    Column(name="jurisdiction", parse=as_written, cure="The tax jurisdiction, such as ES or ES-CN."),
+    Column(name="country", parse=country_written, cure=COUNTRY_CURE),
+    Column(name="jurisdiction", parse=jurisdiction_written, cure=JURISDICTION_CURE),
     Column(name="business", parse=parse_flag, into=pl.Boolean, default=False, cure="Write yes or no."),
-    Column(name="tax_number", parse=as_written, cure="The number as it is printed."),
+    Column(name="tax_number", parse=as_written, cure=TAX_NUMBER_CURE),
     Column(name="reseller", parse=as_written, cure="A reseller's code, or nothing."),
     Column(name="address", parse=_address, cure="Lines separated by |."),
     Column(name="exemption_kind", parse=as_written, cure="Such as reseller or government, or nothing."),

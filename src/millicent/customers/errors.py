@@ -55,3 +55,9 @@ class UnknownExemption(Refusal):
     """The billing account has no such exemption in force at that time."""
 
     code = "unknown_exemption"
+
+
+class UnknownReseller(Refusal):
+    """The catalogue has no tariff for this reseller: its share of the usage would be priced at nothing."""
+
+    code = "unknown_reseller"

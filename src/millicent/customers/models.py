@@ -29,6 +29,29 @@ class Party(TenantTable):
         )
 
 
+class PartyName(TenantTable):
+    """A later name of a party: from `effective_from_ms` on, until the next believed one. Before: the party's own.
+
+    Like terms, only superseded, never rewritten.
+    """
+
+    party = models.ForeignKey(Party, on_delete=models.PROTECT, related_name="later_names")
+    name = models.TextField()
+    effective_from_ms = models.BigIntegerField()
+    recorded_at_ms = models.BigIntegerField()
+    superseded_at_ms = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("tenant_id", "party", "effective_from_ms"),
+                condition=Q(superseded_at_ms__isnull=True),
+                name="a_party_has_one_name_from_an_instant_on",
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="a_later_name_is_not_empty"),
+        )
+
+
 class Contact(TenantTable):
     """How to reach a party."""
 
@@ -95,6 +118,7 @@ class BillingAccountTerms(TenantTable):
     is_business = models.BooleanField(default=False)
     tax_number = models.TextField(default="")
     reseller = models.TextField(default="")
+    address = models.TextField(null=True)  # one line a line; null: as the account was opened
     recorded_at_ms = models.BigIntegerField()
     superseded_at_ms = models.BigIntegerField(null=True)
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from stdnum import get_cc_module
+from stdnum.eu import vat as european_vat
+
 from millicent.customers.errors import ParentTwice
 
 
@@ -26,3 +29,15 @@ def may_pay(payer: str, *, account: str, parents: Mapping[str, str], payers: Map
     if payer == account:
         return True
     return payers.get(payer, payer) == payer and payer in above(account, parents=parents)
+
+
+_TAX_NUMBERS = ("vat", "tin", "nif", "ein", "businessid")  # as stdnum calls those of a country
+
+
+def is_sound_tax_number(number: str, *, country: str) -> bool:
+    """Whether its check digits are those of a tax number of the country, or of a VAT number of the European Union.
+
+    True where nobody here knows what numbers of that country look like.
+    """
+    known = [module for name in _TAX_NUMBERS if country and (module := get_cc_module(country.lower(), name))]
+    return not known or any(module.is_valid(number) for module in known) or bool(european_vat.is_valid(number))

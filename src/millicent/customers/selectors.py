@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from millicent.catalog.types import Period, PeriodUnit
 from millicent.customers.types import (
     NEW_ACCOUNT_COLUMNS,
+    AccountChange,
     BillCycle,
     BillingAccountFacts,
     PaidByAnother,
@@ -21,12 +22,19 @@ from millicent.kit.errors import Defect
 from millicent.kit.intake import sorted_objects
 
 _ACCOUNTS = """
-SELECT account.id, account.code, party.name, terms.payer_id, account.parent_id, account.currency, account.zone,
-       account.cycle_day, account.cycle_count, account.cycle_unit, account.cycle_anchor_ms,
+SELECT account.id, account.code, COALESCE(later.name, party.name), terms.payer_id, account.parent_id,
+       account.currency, account.zone, account.cycle_day, account.cycle_count, account.cycle_unit,
+       account.cycle_anchor_ms,
        terms.language, terms.segment, terms.country, terms.jurisdiction, terms.is_business, terms.tax_number,
-       account.address, terms.reseller, account.opened_at_ms, account.characteristics
+       COALESCE(terms.address, account.address), terms.reseller, account.opened_at_ms, account.characteristics
 FROM customers_billingaccount account
 JOIN customers_party party ON party.id = account.party_id
+LEFT JOIN LATERAL (
+    SELECT name FROM customers_partyname later
+    WHERE later.party_id = party.id AND later.effective_from_ms <= COALESCE(%s::bigint, later.effective_from_ms)
+        AND {name_believed}
+    ORDER BY later.effective_from_ms DESC LIMIT 1
+) later ON true
 JOIN customers_billingaccountterms terms ON terms.billing_account_id = account.id AND {believed}
 """
 _BELIEVED_NOW = "{row}.superseded_at_ms IS NULL"
@@ -98,6 +106,7 @@ def billing_accounts(
     return _facts(
         f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id LIMIT %s",
         [*instants, *values, limit],
+        at_ms=at_ms,
         known_at_ms=known_at_ms,
     )
 
@@ -118,7 +127,10 @@ def payer_groups(
     terms, instants = (_LATEST_TERMS, []) if at_ms is None else (_TERMS_AT, [at_ms, at_ms])
     members: dict[int, list[BillingAccountFacts]] = defaultdict(list)
     for account in _facts(
-        f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id", [*instants, *values], known_at_ms=known_at_ms
+        f"{_ACCOUNTS}{terms} WHERE {where} ORDER BY account.id",
+        [*instants, *values],
+        at_ms=at_ms,
+        known_at_ms=known_at_ms,
     ):
         members[account.payer_id].append(account)
     groups = []
@@ -139,6 +151,25 @@ def paid_by_others(*, ids: Iterable[int], at_ms: int, known_at_ms: int) -> dict[
     for account_id, payer_id, from_ms, until_ms in read_rows(query, [list(ids), at_ms, known_at_ms, known_at_ms]):
         found[account_id].append(PaidByAnother(payer_id=payer_id, from_ms=from_ms, until_ms=until_ms))
     return dict(found)
+
+
+_PAYERS_BEFORE = """
+SELECT asked.account_id, own.payer_id
+FROM unnest(%s::bigint[], %s::bigint[]) AS asked(account_id, at_ms)
+CROSS JOIN LATERAL (
+    SELECT payer_id FROM customers_billingaccountterms terms
+    WHERE terms.billing_account_id = asked.account_id AND terms.effective_from_ms < asked.at_ms
+        AND (terms.effective_until_ms IS NULL OR terms.effective_until_ms >= asked.at_ms) AND {believed}
+    OFFSET 0
+) own
+"""
+
+
+def payers_before(at_ms_by_account: Mapping[int, int], *, known_at_ms: int | None = None) -> dict[int, int]:
+    """Who paid for each account in the last millisecond before its instant; accounts not yet open are left out."""
+    believed, known = (_BELIEVED_NOW, []) if known_at_ms is None else (_BELIEVED_THEN, [known_at_ms, known_at_ms])
+    query = _PAYERS_BEFORE.format(believed=believed.format(row="terms"))
+    return dict(read_rows(query, [list(at_ms_by_account), list(at_ms_by_account.values()), *known]))
 
 
 def billing_account_ids(*, codes: Iterable[str]) -> dict[str, int]:
@@ -223,9 +254,12 @@ def _choice(
     return "true", []
 
 
-def _facts(query: str, values: Sequence[object], *, known_at_ms: int | None) -> list[BillingAccountFacts]:
+def _facts(
+    query: str, values: Sequence[object], *, at_ms: int | None, known_at_ms: int | None
+) -> list[BillingAccountFacts]:
     believed, known = (_BELIEVED_NOW, []) if known_at_ms is None else (_BELIEVED_THEN, [known_at_ms, known_at_ms])
-    rows = read_rows(query.format(believed=believed.format(row="terms")), [*known, *values])
+    asked = query.format(believed=believed.format(row="terms"), name_believed=believed.format(row="later"))
+    rows = read_rows(asked, [at_ms, *known, *known, *values])
     exemptions: dict[int, list[TaxExemption]] = defaultdict(list)
     account_ids = [row[0] for row in rows]
     for account_id, kind, jurisdiction, certificate, from_ms, until_ms in read_rows(
@@ -276,19 +310,41 @@ def _account(
 
 _TERMS = """
 SELECT terms.effective_from_ms, terms.effective_until_ms, payer.code, terms.segment, terms.language, terms.country,
-       terms.jurisdiction, terms.is_business, terms.tax_number, terms.reseller
-FROM customers_billingaccountterms terms JOIN customers_billingaccount payer ON payer.id = terms.payer_id
+       terms.jurisdiction, terms.is_business, terms.tax_number, terms.reseller,
+       COALESCE(terms.address, account.address)
+FROM customers_billingaccountterms terms
+JOIN customers_billingaccount payer ON payer.id = terms.payer_id
+JOIN customers_billingaccount account ON account.id = terms.billing_account_id
 WHERE terms.billing_account_id = %s AND terms.superseded_at_ms IS NULL ORDER BY terms.effective_from_ms
 """
 _TERM_NAMES = (
     "effective_from_ms", "effective_until_ms", "payer", "segment", "language", "country", "jurisdiction",
-    "is_business", "tax_number", "reseller",
+    "is_business", "tax_number", "reseller", "address",
 )  # fmt: skip
 
 
 def terms_of(account_id: int) -> list[dict[str, Any]]:
     """An account's terms as we believe them now, oldest first; the payer by its code."""
     return [dict(zip(_TERM_NAMES, row, strict=True)) for row in read_rows(_TERMS, [account_id])]
+
+
+def changes_of(account_id: int) -> list[AccountChange]:
+    """What was changed of an account or its party through this account, by whom and why, in the order we were told."""
+    query = (
+        "SELECT verb, effective_at_ms, recorded_at_ms, who, why, details FROM customers_billingaccountchange "
+        "WHERE billing_account_id = %s ORDER BY id"
+    )
+    return [
+        AccountChange(
+            verb=verb,
+            effective_at_ms=effective_ms,
+            recorded_at_ms=recorded_ms,
+            who=who,
+            why=why,
+            details=json.loads(details) if isinstance(details, str) else details,
+        )
+        for verb, effective_ms, recorded_ms, who, why, details in read_rows(query, [account_id])
+    ]
 
 
 _SEGMENTS = """

@@ -74,6 +74,12 @@ class PartyKind(StrEnum):
     ORGANISATION = "organisation"
 
 
+@unique
+class ContactKind(StrEnum):
+    EMAIL = "email"
+    PHONE = "phone"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBillingAccount:
     """A billing account to be opened, with its party. Accounts of one party repeat its code and its name.
@@ -125,6 +131,19 @@ class AccountTerms:
     is_business: bool
     tax_number: str
     reseller: str
+    address: str | None = None  # one line a line; None: as the account was opened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChange:
+    """One change of a billing account: from when on it holds, when we were told, by whom and why."""
+
+    verb: str
+    effective_at_ms: int
+    recorded_at_ms: int
+    who: str
+    why: str
+    details: Mapping[str, str]
 
 
 # Billing accounts to be opened, as columns: what `open_billing_accounts` writes and what an import is turned into.

@@ -16,7 +16,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
 from millicent.kit.errors import Defect, Outage
@@ -85,20 +85,24 @@ class Lake:
         writer: str,
         sequence: int,
         partition_by: Sequence[str] = (),
+        added: Sequence[str] = (),
         compression: Compression = "ZSTD",
         file_bytes: int = DEFAULT_FILE_BYTES,
     ) -> bool:
         """Commit rows once. Returns False when this (writer, sequence) was committed before: nothing is written.
 
-        `partition_by` counts when the table is made by this append; later appends follow the table.
+        `partition_by` counts when the table is made by this append; later appends follow the table. `added` are columns
+        that a table of an older release may lack: it has them from now on, null in the rows that are there.
         """
         for _ in range(ATTEMPTS):
             found = self.open_table(table)
             if found is not None and _is_committed(found, table=table, writer=writer, sequence=sequence):
                 return False
-            _refuse_drift(rows, found=found, table=table)
             version = -1 if found is None else found.version()
             try:
+                if found is not None:
+                    self._widen(found, rows, added=added)
+                _refuse_drift(rows, found=found, table=table)
                 self._write(
                     found if found is not None else self.table_url(table),
                     rows if found is None else rows.select(each.name for each in found.schema().fields),
@@ -175,6 +179,21 @@ class Lake:
             raise
         except (DeltaError, OSError) as fault:
             raise LakeSilent(f"the lake refused a commit: {fault}", writer=transaction.app_id) from fault
+
+    def _widen(self, found: DeltaTable, rows: pl.DataFrame, *, added: Sequence[str]) -> None:
+        """Add columns that the table does not have yet."""
+        known = {each.name for each in found.schema().fields}
+        wanted = [name for name in added if name not in known and name in rows.columns]
+        if not wanted:
+            return
+        fields = [Field(each.name, each.type, nullable=True)
+                  for each in Schema.from_arrow(rows.select(wanted).head(0).to_arrow().schema).fields]  # fmt: skip
+        try:
+            found.alter.add_columns(fields)
+        except CommitFailedError:
+            raise
+        except (DeltaError, OSError) as fault:
+            raise LakeSilent(f"the lake refused new columns: {fault}", columns=wanted) from fault
 
     def force_to_disk(self, table: str, *, after_version: int) -> None:
         """fsync every commit since `after_version`: ours is among them, whoever else came between."""

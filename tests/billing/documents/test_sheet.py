@@ -125,7 +125,7 @@ def test_the_name_of_a_bar_is_cut_to_its_room_and_said_whole_in_the_alternative(
 
     (chart,) = fitted_charts(content["charts"])
 
-    assert [bar["label"] for bar in chart["bars"]] == ["Islands of the far so…", "European Union"]
+    assert [bar["label"] for bar in chart["bars"]] == ["Islands of the far south…", "European Union"]
     assert "Islands of the far south and of the farther south 2,00 €" in chart["alternative"].replace("\u202f", " ")
 
 

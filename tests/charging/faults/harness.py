@@ -25,14 +25,14 @@ PATIENCE_SECONDS = 60
 class Zygote:
     """Starts processes; ends those that it started."""
 
-    def __init__(self, tenant_id, folder):
-        self.asked = {"url": a_store(tenant_id).url, "tenant_id": str(tenant_id), "folder": str(folder)}
+    def __init__(self, tenant_id, folder, *arguments, url="", environment=None):
+        self.asked = {"url": url or a_store(tenant_id).url, "tenant_id": str(tenant_id), "folder": str(folder)}
         self.socket = folder / "shard.sock"
         self.children = []
         self._program = subprocess.Popen(
-            [sys.executable, "-m", "tests.charging.faults.zygote"],
+            [sys.executable, "-m", "tests.charging.faults.zygote", *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "millicent.config.django_frame"},
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "millicent.config.django_frame", **(environment or {})},
         )  # fmt: skip
 
     def start(self, **asked) -> int:
@@ -56,8 +56,8 @@ class Zygote:
 
 
 @contextmanager
-def a_zygote(tenant_id, folder):
-    zygote = Zygote(tenant_id, folder)
+def a_zygote(tenant_id, folder, *arguments, **where):
+    zygote = Zygote(tenant_id, folder, *arguments, **where)
     try:
         yield zygote
     finally:
@@ -88,6 +88,9 @@ class Customer:
     def amount(self, key: int) -> int:
         return 1 + key * 7 % 1000
 
+    async def act(self, port) -> None:
+        await self.top_up(port)
+
     async def top_up(self, port) -> None:
         key = self.unanswered if self.unanswered is not None else self.next_key
         self.unanswered = key
@@ -101,14 +104,14 @@ class Customer:
 
 
 async def load(socket, customers, *, kill_after, kill):
-    """Every customer tops up as fast as it is answered, until the process is killed at some instant."""
+    """Every customer acts as fast as it is answered, until the process is killed at some instant."""
     port = await connected(socket)
 
     async def busy(customer):
         with suppress(AnswerLost, ShardSilent, Outage):
             while True:
                 try:
-                    await customer.top_up(port)
+                    await customer.act(port)
                 except RefusedByShard:
                     await asyncio.sleep(0.01)
 

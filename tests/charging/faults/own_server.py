@@ -44,6 +44,7 @@ def copy_tables(urls) -> None:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
         connection.execute(script)
+        connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")  # a schema made anew is nobody else's
 
 
 def a_place_there(urls, folder: Path) -> ShardPlace:

@@ -26,6 +26,10 @@ class FakeShard:
     """TOP_UP adds to an account once for each key; CHECK tells a balance; ADJUST also rings the door."""
 
     def __init__(self) -> None:
+        self.fails_on = -1
+        self.begin_again()
+
+    def begin_again(self) -> None:
         self.accounts = np.zeros(0, ACCOUNT)
         self.stored = np.zeros(RING, STORED)
         self.meta = np.zeros(1, np.dtype([("now_ms", "i8")]))
@@ -34,7 +38,6 @@ class FakeShard:
         self.session_text["length"][7], self.session_text["text"][7, :9] = 9, list(b"session 7")
         self.texts: dict[tuple[str, str], int] = {}
         self.fresh: list[tuple[str, int, str]] = []
-        self.fails_on = -1
 
     def tables(self):
         return {"meta": self.meta, "account": self.accounts, "stored": self.stored, "ring": self.ring,

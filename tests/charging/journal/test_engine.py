@@ -147,12 +147,15 @@ def test_a_door_is_told_of_its_notices_with_their_session_ids(tenant_id, tmp_pat
     assert others == []
 
 
-def test_a_shard_that_fails_answers_nobody_and_its_batch_is_not_in_the_journal(tenant_id, tmp_path):
+def test_a_shard_that_fails_and_cannot_be_made_again_answers_nobody_and_its_batch_is_not_in_the_journal(
+    tenant_id, tmp_path
+):
     shard = FakeShard()
     shard.fails_on = 13
 
     async def work():
         async with open_shard(shard, place=a_place(tenant_id, tmp_path)) as opened:
+            opened.engine.remake = None
             await opened.engine.submit(some_commands(1))
             with pytest.raises(ShardStopped):
                 await opened.engine.submit(some_commands(2, 13))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 
 import psycopg
 import pytest
@@ -177,3 +178,23 @@ def test_nobody_may_change_the_journal_or_empty_it(tenant_id, tmp_path):
     ):
         with a_store(tenant_id).connect() as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
+
+
+def test_whoever_is_killed_while_it_deletes_a_snapshot_leaves_none_with_half_its_tables(
+    tenant_id, tmp_path, monkeypatch
+):
+    place = a_place(tenant_id, tmp_path)
+
+    def killed(folder, **_):
+        next(folder.glob("*.rows"), folder / "nothing").unlink(missing_ok=True)
+
+    async def work():
+        async with open_shard(FakeShard(), place=place) as opened:
+            for first in (1, 11, 21, 21):
+                await top_up(opened, times=first % 20, first=first)
+                await take_snapshot(opened)
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    asyncio.run(work())
+
+    assert [read_snapshot(each).keys() >= {"account"} for each in snapshots_of(place.snapshots)] == [True, True]

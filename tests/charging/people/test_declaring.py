@@ -37,7 +37,10 @@ policies:
     threshold: 25%
     final: redirect
     redirect_address: https://top-up.example.org
-thresholds: {low_balance: {EUR: 2.50}, part_used: 75%, expiry_near: 5 days}
+thresholds: {low_balance: {EUR: 2.50}, part_used: 75%, expiry_near: 5 days, allowance_expiry_near: 1 day}
+policy_counters:
+  bundle: {of: mobile/data, statuses: [{at: 80%, status: nearly used}, {at: 100%, status: exhausted}]}
+  spend: {of: spending, begins: free, statuses: [{at: 50%, status: half}]}
 top_ups:
   least: {EUR: 5}
   valid: 365 days
@@ -66,6 +69,11 @@ def test_a_declaration_is_read_to_the_nano():
     assert (data.threshold_percent, data.final) == (25, FinalAction.REDIRECT)
     assert declared.thresholds.low_balance == {"EUR": 5 * EUR // 2}
     assert (declared.thresholds.part_used_percent, declared.thresholds.expiry_near_days) == (75, 5)
+    assert declared.thresholds.allowance_expiry_near_days == 1
+    bundle, spend = declared.policy_counters
+    assert [bundle.status(state) for state in range(3)] == ["normal", "nearly used", "exhausted"]
+    assert (bundle.allowance, spend.allowance, spend.begins, spend.statuses) == (
+        "mobile/data", "", "free", [(50, "half")])  # fmt: skip
     (bonus,) = declared.top_ups.bonuses
     assert (bonus.share, bonus.most_nanos, bonus.channels) == (Fraction(1, 8), 10 * EUR, ("voucher",))
     assert (declared.advances[0].amount_nanos, declared.advances[0].fee_nanos) == (3 * EUR, 3 * EUR // 10)
@@ -86,6 +94,21 @@ def test_a_declaration_is_read_to_the_nano():
         ("credit_limits: {EUR: -1}", "credit_limits.EUR: is below zero"),
         ("emergency_credit: [{currency: EUR}]", "emergency_credit[1].amount: is missing"),
         ("thresholds: {part_used: 120%}", "thresholds.part_used: cannot be"),
+        (
+            "policy_counters: {b: {of: data, statuses: [{at: 80%, status: s}]}}",
+            "policy_counters.b.of: 'data' is no allowance",
+        ),
+        ("policy_counters: {b: {of: spending}}", "policy_counters.b.statuses: has no rising shares"),
+        (
+            "policy_counters: {b: {of: o/a, statuses: [{at: 80%, status: s}, {at: 50%, status: t}]}}",
+            "policy_counters.b.statuses: has no rising shares",
+        ),
+        ("policy_counters: {b: {of: o/a, statuses: [{status: s}]}}", "statuses[1].at: is missing or nothing"),
+        (
+            "policy_counters: {b: {of: o/a, statuses: [{at: 1%, status: s}]}, "
+            "c: {of: o/a, statuses: [{at: 1%, status: s}]}}",
+            "policy_counters.c.of: looks at what b looks at",
+        ),
         ("- a list", "the declaration cannot be ['a list']"),
     ],
 )

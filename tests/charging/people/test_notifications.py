@@ -14,7 +14,7 @@ from millicent.charging.models.people import Notification
 from millicent.charging.notifiers import FileNotifier, notifier_of
 from millicent.charging.people import NotificationState
 from millicent.charging.ports import Collected, Message
-from millicent.charging.services.deliver_notifications import deliver_notifications, warn_of_expiry
+from millicent.charging.services.deliver_notifications import deliver_notifications
 from millicent.charging.services.fill_automatically import declare_auto_top_up, fill_automatically
 from millicent.charging.types import BucketKind, NoticeKind
 from millicent.kit.clock import to_ms
@@ -94,19 +94,46 @@ def test_what_nobody_ever_takes_is_given_up(counter):
     assert (kept.state, kept.tries, kept.fault) == (NotificationState.GIVEN_UP, 12, "nobody opens")
 
 
+def told_by(counter: Counter, *, days: int) -> list[str]:
+    counter.port.tick(later(NOW, days=days))
+    counter.port.read()
+    return brought(counter, Postman(), now=later(NOW, days=days))
+
+
 def test_money_that_is_about_to_expire_is_told_once(counter):
-    a_projected_balance(counter, 4 * EUR, until_ms=to_ms(later(NOW, days=2)))
+    counter.top_up("ANA", 10)  # for ninety days
 
-    assert warn_of_expiry(tenant_id=counter.tenant_id, now=NOW) == 1
-    assert warn_of_expiry(tenant_id=counter.tenant_id, now=later(NOW, hours=1)) == 0
-
-    assert brought(counter, Postman()) == ["€4.00 of your balance expires on 12 November 2026. A top-up keeps it."]
+    assert [told_by(counter, days=days) for days in (86, 87, 88)] == [
+        [], ["€10.00 of your balance expires on 8 February 2027. A top-up keeps it."], []]  # fmt: skip
 
 
-def test_money_that_lasts_is_not_told(counter):
-    a_projected_balance(counter, 4 * EUR, until_ms=to_ms(later(NOW, days=4)))
+def test_money_that_a_top_up_kept_alive_is_told_again_before_its_new_end(counter):
+    counter.top_up("ANA", 10)
+    told_by(counter, days=88)
+    counter.top_up("ANA", 5, key="T2", now=later(NOW, days=88))
 
-    assert warn_of_expiry(tenant_id=counter.tenant_id, now=NOW) == 0
+    assert [told_by(counter, days=days) for days in (90, 175)] == [
+        [], ["€15.00 of your balance expires on 7 May 2027. A top-up keeps it."]]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "What is left of your allowance ends on 12 November 2026."),
+        ("es", "Lo que queda de su bono caduca el 12 noviembre 2026."),
+        ("fr", "Ce qui reste de votre forfait expire le 12 novembre 2026."),
+    ],
+)
+def test_an_allowance_that_ends_is_told_in_the_accounts_language(counter, language, text):
+    with tenant_scope(counter.tenant_id):
+        account_id, _ = a_customer("EVA", number="34600000200", language=language)
+        ends = Occasion(
+            sequence=1, place=0, kind=NoticeKind.EXPIRY_NEAR, about="units", billing_account_id=account_id,
+            ends_at_ms=to_ms(later(NOW, days=2)),
+        )  # fmt: skip
+        (notification,) = notifications_of([ends], shard=0, names={})
+
+    assert notification.text == text
 
 
 @pytest.mark.parametrize(
@@ -134,7 +161,7 @@ def test_every_text_is_there_in_every_language():
     for kind, about in (
         (NoticeKind.LOW_BALANCE, "money"), (NoticeKind.PART_USED, "units"), (NoticeKind.ALL_USED, "units"),
         (NoticeKind.PART_USED, "money"), (NoticeKind.ALL_USED, "money"), (NoticeKind.EXPIRY_NEAR, "money"),
-        (NoticeKind.EXPIRED, "money"),
+        (NoticeKind.EXPIRED, "money"), (NoticeKind.EXPIRY_NEAR, "units"),
     ):  # fmt: skip
         texts = {text_of(kind, about=about, language=language, said=said) for language in LANGUAGES}
         assert len(texts) == 3

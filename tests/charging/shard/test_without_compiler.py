@@ -16,6 +16,8 @@ FILES = (
     "test_bounds.py",
     "test_places.py",
     "test_origins.py",
+    "test_moves.py",
+    "test_told.py",
 )
 
 

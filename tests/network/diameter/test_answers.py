@@ -21,6 +21,7 @@ from tests.network.diameter.builders import (
 )
 
 from millicent.charging.types import FinalAction, Flag, Result, Unit, Verb
+from millicent.network.diameter.codec import Final
 from millicent.network.diameter.messages import Message, read_message, write_fields
 
 HEAD = bytes.fromhex("40000110 00000004 00000007 000003ef")
@@ -165,6 +166,45 @@ def test_the_last_slice_says_what_happens_then(action, fields):
     (answer,) = answered(a_request(UPDATE, 1, an_mscc(requested=[])), shard=a_shard(a_slice(5, final=action)))
 
     assert mscc_of(answer)["Final-Unit-Indication"].raw == write_fields([("Final-Unit-Indication", fields)])
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [("10.0.0.1", 0), ("2001:db8::1", 1), ("https://top-up.example.net", 2), ("sip:top-up@example.net", 3)],
+)
+def test_where_a_customer_is_led_has_the_type_of_how_it_is_written(address, kind):
+    server = [("Redirect-Address-Type", kind), ("Redirect-Server-Address", address)]
+
+    redirected = Final(redirect_address=address).blocks()[1]
+
+    assert write_fields([("Redirect-Server", server)]) in redirected
+
+
+def test_what_is_still_let_through_is_a_rule_or_the_name_of_a_filter():
+    rule = "permit out ip from 192.0.2.1 to any"
+    restricted = Final(filter_ids=(rule, "portal-only")).blocks()[2]
+
+    said = [("Final-Unit-Action", 2), ("Restriction-Filter-Rule", rule), ("Filter-Id", "portal-only")]
+    assert restricted == write_fields([("Final-Unit-Indication", said)])
+
+
+@pytest.mark.parametrize(
+    ("context", "more", "knows"),
+    [
+        ("32251@3gpp.org", [], True),
+        ("8.32251@3GPP.org", [], True),
+        ("sessions@example.net", [], False),
+        ("3gpp.org", [], False),
+        ("sessions@example.net", [("Service-Information", [("PS-Information", [])])], True),
+    ],
+)
+def test_avps_of_3gpp_are_told_to_clients_that_know_them(context, more, knows):
+    shard = a_shard(a_slice(5, holding_seconds=300, threshold_units=2))
+    (answer,) = answered(a_request(UPDATE, 1, an_mscc(requested=[]), *more, context=context), shard=shard)
+
+    assert mscc_of(answer).keys() >= {"Granted-Service-Unit", "Validity-Time", "Result-Code"}
+    assert ({"Quota-Holding-Time", "Volume-Quota-Threshold"} <= mscc_of(answer).keys()) is knows
+    assert all(part.vendor == 0 or knows for part in mscc_of(answer).values())
 
 
 @pytest.mark.parametrize(

@@ -283,6 +283,24 @@ def test_the_document_describes_every_operation(api):
     assert {each.partition('"')[0] for each in named} <= document["components"]["schemas"].keys()
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allow"),
+    [
+        ("HEAD", "/openapi.json", 200, None),
+        ("POST", "/openapi.json", 405, "GET, HEAD"),
+        ("GET", "/charging/v1/start", 405, "POST"),
+        ("OPTIONS", "/charging/v1/start", 405, "POST"),
+        ("TRACE", "/charging/v1/batch", 405, "POST"),
+    ],
+)
+def test_another_method_is_told_which_is_allowed(api, method, path, status, allow):
+    with closing(http.client.HTTPConnection("127.0.0.1", api.door.port, timeout=10)) as connection:
+        connection.request(method, path, headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = connection.getresponse()
+
+    assert (answer.status, answer.headers["allow"]) == (status, allow)
+
+
 @given(st.sampled_from(sorted(_KINDS)), st.binary(max_size=300))
 def test_no_bytes_crash_the_reader(name, body):
     decoder = msgspec.json.Decoder(_KINDS[name])

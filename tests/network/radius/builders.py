@@ -106,14 +106,14 @@ def accounting_packet(status=AcctStatus.START, *, identifier=7, secret=SECRET, *
 class FakeBook:
     """One subscriber and a password."""
 
-    def __init__(self, *, profile=NO_PROFILE, credential=None, user_name="anna@isp", is_active=True, framed_address=""):
+    def __init__(self, *, profile=NO_PROFILE, credential=None, user_name="anna@isp", is_active=True, **addresses):
         self.access = Access(
             user_name=user_name,
             subscription_id=1,
             is_active=is_active,
             offering="fibre-600",
             profile=profile,
-            framed_address=framed_address,
+            **addresses,
             credential=credential,
         )
 

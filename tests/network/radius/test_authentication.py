@@ -22,6 +22,7 @@ from millicent.network.radius.clients import Profile, Vendor
 from millicent.network.radius.granting import MOST_ASKED
 from millicent.network.radius.packets import (
     hide_password,
+    read_attributes,
     read_packet,
     reveal_password,
     signature_of,
@@ -169,7 +170,15 @@ def test_mikrotik_is_told_rate_pool_and_how_much_is_left():
     assert reply["Mikrotik-Total-Limit-Gigawords"] == [5]
     assert reply["Framed-Pool"] == ["homes"]
     assert reply["Acct-Interim-Interval"] == [300]
-    assert reply["Class"] == [b"fibre-600"]
+    assert reply["Class"][0].startswith(b"m1;")
+    assert reply["Class"][0].endswith(b";fibre-600")
+
+
+def test_every_admission_has_a_class_of_its_own():
+    with a_door(book=FakeBook(credential=sealed())) as running:
+        classes = {accepted(running.door)["Class"][0] for _ in range(3)}
+
+    assert len(classes) == 3
 
 
 def test_cisco_is_told_its_policies_and_wispr_its_bits():
@@ -184,6 +193,43 @@ def test_cisco_is_told_its_policies_and_wispr_its_bits():
         reply = accepted(running.door)
     assert reply["WISPr-Bandwidth-Max-Up"] == [50_000_000]
     assert reply["WISPr-Bandwidth-Max-Down"] == [600_000_000]
+
+
+def granted_bytes(book, **client):
+    """All attributes of an Accept, by number, as bytes."""
+    with a_door(book=book, **client) as running:
+        wire = udp_exchange(running.door.ports[0], a_request().RequestPacket())
+    found = {}
+    for kind, value in read_attributes(wire[20:]):
+        found.setdefault(kind, []).append(value)
+    return found
+
+
+def test_a_subscription_has_its_own_prefixes_or_those_of_a_pool():
+    own = FakeBook(
+        credential=sealed(), framed_ipv6_prefix="2001:db8:1:2::/64", delegated_ipv6_prefix="2001:db8:ff00::/56"
+    )
+    told = granted_bytes(own)
+    assert told[Attribute.FRAMED_IPV6_PREFIX] == [bytes.fromhex("0040 20010db800010002")]
+    assert told[Attribute.DELEGATED_IPV6_PREFIX] == [bytes.fromhex("0038 20010db8ff0000")]
+
+    pools = Profile(ipv6_pool="links", delegated_ipv6_pool="homes6")
+    told = granted_bytes(FakeBook(credential=sealed(), profile=pools))
+    assert told[Attribute.FRAMED_IPV6_POOL] == [b"links"]
+    assert told[Attribute.DELEGATED_IPV6_PREFIX_POOL] == [b"homes6"]
+
+    told = granted_bytes(FakeBook(credential=sealed(), profile=pools), vendor=Vendor.MIKROTIK)
+    assert bytes.fromhex("00003a8c 1608") + b"homes6" in told[Attribute.VENDOR_SPECIFIC]
+    assert Attribute.DELEGATED_IPV6_PREFIX_POOL not in told
+
+
+def test_an_address_that_is_none_keeps_nobody_from_the_network():
+    book = FakeBook(credential=sealed(), profile=FIBRE, framed_address="10.9.8.777", framed_ipv6_prefix="none")
+    told = granted_bytes(book)
+
+    assert told[Attribute.FRAMED_POOL] == [b"homes"]
+    assert Attribute.FRAMED_IP_ADDRESS not in told
+    assert Attribute.FRAMED_IPV6_PREFIX not in told
 
 
 def test_beyond_fair_use_a_session_begins_slow():

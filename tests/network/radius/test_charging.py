@@ -10,7 +10,7 @@ from tests.rating.builders import CENT, EURO, a_card, a_rule, a_tariff, an_allow
 from millicent.catalog.types import FairUse
 from millicent.charging.types_map import RADIUS_CONTEXT, ServiceEntry, ServiceMap, ServiceRule, Unit
 from millicent.network.radius.clients import Vendor
-from millicent.network.radius.words import AcctStatus, Code
+from millicent.network.radius.words import AcctStatus, Attribute, Code
 
 MEGABYTE = 1_000_000
 DATA = ServiceMap([ServiceRule(context=RADIUS_CONTEXT, entry=ServiceEntry(service="data", unit=Unit.TOTAL_OCTETS))])
@@ -51,6 +51,35 @@ def test_totals_are_paid_once_however_they_are_reported(port):
     assert port.balance() == EURO - 30 * CENT
     assert port.sessions() == 0
     assert [(int(each["units"]), int(each["amount_nanos"])) for each in port.charges()] == [(30 * MEGABYTE, 30 * CENT)]
+
+
+def admitted(running):
+    """Come in; what the access server says again in its reports."""
+    return [(Attribute.CLASS, value) for value in accepted(running.door)["Class"]]
+
+
+def test_an_access_server_that_counts_its_sessions_anew_is_paid_for_each(port):
+    with a_charged_door(port) as running:
+        for turn in range(3):
+            extra = admitted(running)
+            report(running, AcctStatus.START, identifier=10 * turn, extra=extra)
+            report(running, identifier=10 * turn + 1, megabytes=5, acct_session_time=300, extra=extra)
+            report(running, AcctStatus.STOP, identifier=10 * turn + 2, megabytes=10, acct_session_time=600, extra=extra)
+            report(running, AcctStatus.STOP, identifier=10 * turn + 3, megabytes=10, acct_session_time=600, extra=extra)
+            port.tick(seconds=3600)
+
+    assert (port.balance(), port.sessions()) == (EURO - 30 * CENT, 0)
+
+
+def test_more_than_four_gigabytes_are_counted_also_where_octets_are_left_out(port):
+    port.top_up(100 * EURO, bucket_id=9_002)
+    with a_charged_door(port) as running:
+        packet = accounting_packet(AcctStatus.START, identifier=1)
+        assert udp_exchange(running.door.ports[1], packet) is not None
+        stop = accounting_packet(AcctStatus.STOP, identifier=2, acct_output_gigawords=1, acct_session_time=600)
+        assert udp_exchange(running.door.ports[1], stop) is not None
+
+    assert port.balance() == 101 * EURO - 4_295 * CENT  # 2^32 octets, a megabyte begun is a megabyte
 
 
 def test_a_session_whose_start_was_lost_is_paid_from_its_beginning(port):

@@ -1,4 +1,5 @@
 %% One session of Erlang's diameter, with the strict codec of RFC 6733 and RFC 4006: initial, update, termination.
+%% It knows no AVP of 3GPP, and its Service-Context-Id is none of 3GPP's.
 %% erl -noshell -run session main PORT ORIGIN-HOST
 -module(session).
 -include_lib("diameter/include/diameter.hrl").
@@ -29,7 +30,7 @@ main([Port, Host]) ->
 
 charge(Session, Type, Number, More) ->
     Base = #{'Session-Id' => Session, 'Destination-Realm' => "example.net", 'Auth-Application-Id' => 4,
-             'Service-Context-Id' => "32251@3gpp.org", 'CC-Request-Type' => Type, 'CC-Request-Number' => Number,
+             'Service-Context-Id' => "sessions@example.net", 'CC-Request-Type' => Type, 'CC-Request-Number' => Number,
              'Subscription-Id' => [#{'Subscription-Id-Type' => 0, 'Subscription-Id-Data' => "34600000001"}]},
     case diameter:call(client, cc, ['CCR' | maps:merge(Base, More)], [{timeout, 10000}]) of
         {ok, Answer} -> io:format("answer ~w result ~w errors ~w slices ~w~n",

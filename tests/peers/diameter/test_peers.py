@@ -31,7 +31,7 @@ needs_erlang = pytest.mark.skipif(
 needs_relay = pytest.mark.skipif(
     RELAY is None, reason="freeDiameter is not here: freediameterd freediameter-extensions"
 )
-THREE_GPP = {"holding_seconds": 300, "threshold_units": 1_000_000}  # what Erlang's RFC 4006 does not know
+THREE_GPP = {"holding_seconds": 300, "threshold_units": 1_000_000}
 PEERS = """
 host: ocs01.example.net
 realm: example.net
@@ -117,7 +117,7 @@ def test_node_runs_a_session():
 @needs_erlang
 def test_erlang_runs_a_session_with_its_strict_codec(tmp_path):
     async def scene():
-        shard = a_shard()
+        shard = a_shard(**THREE_GPP)  # none of it is told to a client that speaks RFC 4006 alone
         for name in ("rfc4005_nas", "rfc4006_cc"):
             shutil.copy(ERLANG_DICTIONARIES[-1].with_name(f"{name}.dia"), tmp_path)
             inherits = ("--inherits", "common/diameter_gen_base_rfc6733")

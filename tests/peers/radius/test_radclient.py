@@ -75,5 +75,5 @@ def test_radclient_reports_a_whole_session():
 
     assert all("Received Accounting-Response" in each for each in printed)
     told = [(verb, int(row["used"][Unit.TOTAL_OCTETS])) for verb, row in running.port.commands() if verb is Verb.UNITS]
-    assert told == [(Verb.UNITS, 0), (Verb.UNITS, 1), (Verb.UNITS, 2 * 2**32 + 7)]
+    assert told == [(Verb.UNITS, 0), (Verb.UNITS, 2 * 2**32 + 1), (Verb.UNITS, 2 * 2**32 + 7)]
     assert running.port.sessions == set()

@@ -103,7 +103,7 @@ _AMOUNTS = _Ruler(columns=(134, 40), right_from=1)
 _TAXES = _Ruler(columns=(78, 24, 36, 36), right_from=1)
 _ALLOWANCES = _Ruler(columns=(60, 38, 50, 26), right_from=2)
 _CHARGES = _Ruler(columns=(108, 34, 32), right_from=1)
-_BAR_NAME, _LEAST_OF_NAME = 37, 11  # mm; letters of a script that we cannot measure
+_BAR_NAME, _LEAST_OF_NAME = 44, 13  # mm; letters of a script that we cannot measure
 _DETAILS = _Ruler(columns=(21, 15, 22, 32, 32, 17, 17, 18), right_from=5, size=80, height=94, head_height=97)
 
 

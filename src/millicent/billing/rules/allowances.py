@@ -13,6 +13,7 @@ from millicent.kit.clock import MS_PER_DAY
 from millicent.rating.rules import opening_units
 
 UNLIMITED_UNITS = 2**62
+ALONE = "alone:"  # begins the name of a pool that holds one subscription
 
 
 class Bucket(NamedTuple):
@@ -31,8 +32,11 @@ class Bucket(NamedTuple):
 
 
 def pool_of(held: HeldSubscription) -> str:
-    """Pools are shared within one payer's accounts: the same name elsewhere is another pool."""
-    return f"{held.account.payer_id}/{held.facts.pool}" if held.facts.pool else ""
+    """Pools are shared within one payer's accounts: the same name elsewhere is another pool.
+
+    A subscription outside any pool is a pool of its own: what a pool shares or counts together serves it alone.
+    """
+    return f"{held.account.payer_id}/{held.facts.pool or f'{ALONE}{held.facts.subscription_id}'}"
 
 
 def granted(context: BillContext, *, cycle: CycleSpan) -> Iterator[Bucket]:
@@ -70,12 +74,18 @@ def _bucket(
 
 
 def _owner(scope: CounterScope, *, held: HeldSubscription) -> tuple[int, str]:
-    """A pool allowance of a subscription outside any pool serves that subscription's account."""
     if scope is CounterScope.SUBSCRIPTION:
         return held.facts.subscription_id, ""
     if scope is CounterScope.POOL:
-        return -1, pool_of(held) or f"{held.account.payer_id}/alone:{held.facts.subscription_id}"
+        return -1, pool_of(held)
     return held.account.billing_account_id, ""
+
+
+def moved(bucket: Bucket, *, held: HeldSubscription) -> Bucket:
+    """The bucket of a subscription whose account has another payer now: a pool is one of the new payer's."""
+    if bucket.scope != CounterScope.POOL.value:
+        return bucket
+    return bucket._replace(pool=_owner(CounterScope.POOL, held=held)[1])
 
 
 def _amount(allowance: Allowance, *, run: HeldRun, cycle: CycleSpan, zone: str) -> int:

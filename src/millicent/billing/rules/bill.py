@@ -209,8 +209,8 @@ def _lines(charges: Sequence[Charge], *, net_nanos: Sequence[int], context: Bill
 
 
 def _texts(charge: Charge, *, kind: ChargeKind) -> LocalizedText:
-    """The catalogue's name; what corrects or gives back says so first."""
-    if kind is ChargeKind.ADJUSTMENT:
+    """The catalogue's name; what corrects or gives back says so first, and a discount that is taken back."""
+    if kind is ChargeKind.ADJUSTMENT or (kind is ChargeKind.DISCOUNT and charge.amount_nanos > 0):
         return prefixed(CORRECTION, charge.texts)
     if charge.amount_nanos < 0 and kind in (ChargeKind.RECURRING, ChargeKind.ONE_TIME, ChargeKind.USAGE):
         return prefixed(CREDIT, charge.texts)

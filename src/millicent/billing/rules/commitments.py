@@ -1,6 +1,6 @@
 """Commitments: a minimum spend is trued up, a maximum is given back, once the service cycle is over."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from millicent.billing.rules.charges import Charge, ChargeKey
 from millicent.billing.rules.context import BillContext, HeldSubscription
@@ -21,22 +21,30 @@ def commitment_charges(
     """
     given: dict[ChargeKey, Charge] = {}
     for held in context.subscriptions:
-        for run in held.runs:
-            start_ms = max(run.from_ms, service_cycle.from_ms)
-            if start_ms < min(run.until_ms, service_cycle.until_ms):
-                view = context.releases.at(start_ms).offering(run.offering, currency=held.account.currency)
-                for commitment in view.commitments:
-                    for charge in _true_up(
-                        commitment, run=run, held=held, context=context, service_cycle=service_cycle, charges=charges
-                    ):
-                        given[charge.key] = charge
+        for runs in _by_offering(held, service_cycle=service_cycle):
+            start_ms = max(runs[0].from_ms, service_cycle.from_ms)
+            view = context.releases.at(start_ms).offering(runs[0].offering, currency=held.account.currency)
+            for commitment in view.commitments:
+                for charge in _true_up(
+                    commitment, runs=runs, held=held, context=context, service_cycle=service_cycle, charges=charges
+                ):
+                    given[charge.key] = charge
     return given
+
+
+def _by_offering(held: HeldSubscription, *, service_cycle: CycleSpan) -> list[list[HeldRun]]:
+    """Runs that the cycle sees, those of one offering together: who leaves a plan and comes back is committed once."""
+    found: dict[str, list[HeldRun]] = {}
+    for run in held.runs:
+        if max(run.from_ms, service_cycle.from_ms) < min(run.until_ms, service_cycle.until_ms):
+            found.setdefault(run.offering, []).append(run)
+    return list(found.values())
 
 
 def _true_up(
     commitment: Commitment,
     *,
-    run: HeldRun,
+    runs: Sequence[HeldRun],
     held: HeldSubscription,
     context: BillContext,
     service_cycle: CycleSpan,
@@ -50,7 +58,8 @@ def _true_up(
         and charge.key.kind is not ChargeKind.COMMITMENT
         and in_scope(charge.key, commitment.scope)
     )
-    share, whole = _share(run, service_cycle=service_cycle, zone=context.zone)
+    whole = length_of(period=service_cycle, proration=Proration.BY_DAY, zone=context.zone, months=0)
+    share = min(sum(_share(run, service_cycle=service_cycle, zone=context.zone) for run in runs), whole)
     least = None if commitment.minimum_nanos is None else _part(commitment.minimum_nanos, share, whole, commitment)
     most = None if commitment.maximum_nanos is None else _part(commitment.maximum_nanos, share, whole, commitment)
     amount_nanos = 0
@@ -62,15 +71,15 @@ def _true_up(
         yield _charge(
             commitment,
             amount_nanos=amount_nanos,
-            run=run,
+            runs=runs,
             held=held,
             service_cycle=service_cycle,
             explanation={"spent_nanos": spent_nanos, "minimum_nanos": least, "maximum_nanos": most},
         )
 
 
-def _share(run: HeldRun, *, service_cycle: CycleSpan, zone: str) -> tuple[int, int]:
-    share = covered(
+def _share(run: HeldRun, *, service_cycle: CycleSpan, zone: str) -> int:
+    return covered(
         from_ms=run.from_ms,
         until_ms=run.until_ms,
         period=service_cycle,
@@ -79,7 +88,6 @@ def _share(run: HeldRun, *, service_cycle: CycleSpan, zone: str) -> tuple[int, i
         months=0,
         last_day=run.terminated,
     )
-    return share, length_of(period=service_cycle, proration=Proration.BY_DAY, zone=zone, months=0)
 
 
 def _part(amount_nanos: int, share: int, whole: int, commitment: Commitment) -> int:
@@ -90,7 +98,7 @@ def _charge(
     commitment: Commitment,
     *,
     amount_nanos: int,
-    run: HeldRun,
+    runs: Sequence[HeldRun],
     held: HeldSubscription,
     service_cycle: CycleSpan,
     explanation: dict[str, object],
@@ -102,7 +110,7 @@ def _charge(
             currency=commitment.currency,
             billing_account_id=held.account.billing_account_id,
             subscription_id=held.facts.subscription_id,
-            offering=run.offering,
+            offering=runs[0].offering,
             price_code=commitment.code,
             service="",
             zone="",
@@ -112,8 +120,8 @@ def _charge(
             in_advance=False,
         ),
         service_cycle_until_ms=service_cycle.until_ms,
-        period_from_ms=max(run.from_ms, service_cycle.from_ms),
-        period_until_ms=min(run.until_ms, service_cycle.until_ms),
+        period_from_ms=max(runs[0].from_ms, service_cycle.from_ms),
+        period_until_ms=min(runs[-1].until_ms, service_cycle.until_ms),
         covers_until_ms=service_cycle.until_ms,
         amount_nanos=amount_nanos,
         texts=commitment.names,

@@ -7,6 +7,7 @@ from typing import TypeVar
 import polars as pl
 
 from millicent.billing import history
+from millicent.billing.carrying import carried_into
 from millicent.billing.errors import UsageNotConserved
 from millicent.billing.ports import BillingFacts
 from millicent.billing.rules.allowances import Bucket, carried_over, granted
@@ -132,7 +133,7 @@ def _works(
         work.unpriced_before = unpriced.get(due.payer_id, work.unpriced_before)
         works.append(work)
     _bring_terms(works, facts=facts, known_until_ms=order.known_until_ms)
-    _bring_history(works, facts=facts)
+    _bring_history(works, facts=facts, known_until_ms=order.known_until_ms)
     advance = find_advance([work.context for work in works], facts=facts, known_until_ms=order.known_until_ms)
     for work in works:
         work.advance = advance[work.due.payer_id]
@@ -184,19 +185,16 @@ def _bring_terms(works: Sequence[_Work], *, facts: BillingFacts, known_until_ms:
             work.context = replace(work.context, terms=terms[work.due.payer_id])
 
 
-def _bring_history(works: Sequence[_Work], *, facts: BillingFacts) -> None:
+def _bring_history(works: Sequence[_Work], *, facts: BillingFacts, known_until_ms: int) -> None:
     """What was charged before, by bill or to a balance, and what the cycle before left of its allowances."""
     since = {account_id: work.context.replay_from_ms for work in works for account_id in work.account_ids}
     issued = history.issued_charges(since)
     for account_id, fees in facts.balances.fees(since).items():
         issued[account_id] = [*issued.get(account_id, ()), *fees]
-    buckets = history.carried_buckets({work.due.payer_id: work.cycles[0].from_ms for work in works})
-    for work in works:
+    carried = carried_into([(work.context, work.cycles[0].from_ms) for work in works], known_at_ms=known_until_ms - 1)
+    for work, buckets in zip(works, carried, strict=True):
+        work.carried = buckets
         work.issued = [charge for account_id in work.account_ids for charge in issued.get(account_id, ())]
-        closing = buckets.get(work.due.payer_id)
-        if closing:
-            ended = CycleSpan(from_ms=work.cycles[0].from_ms, until_ms=work.cycles[0].from_ms)
-            work.carried = carried_over(work.context, closing=closing, ended=ended)
 
 
 def _read_usage(works: Sequence[_Work], *, order: BatchOrder, facts: BillingFacts) -> pl.DataFrame:

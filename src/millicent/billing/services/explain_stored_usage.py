@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from millicent.billing import history
+from millicent.billing.carrying import carried_into
 from millicent.billing.ports import BillingFacts
-from millicent.billing.rules.allowances import Bucket, carried_over, granted
-from millicent.billing.rules.context import BillContext, bill_context
+from millicent.billing.rules.allowances import carried_over, granted
+from millicent.billing.rules.context import bill_context
 from millicent.billing.rules.cycles import CycleSpan
 from millicent.billing.rules.pricing import closing_buckets, grant_frame, holding_layers
 from millicent.billing.rules.releases import NoReleaseInForce
@@ -88,7 +89,7 @@ def explain_stored_usage(usage: pl.DataFrame, *, facts: BillingFacts, known_unti
         until_ms=cycles[-1].until_ms,
         received_until_ms=known_until_ms,
     )
-    carried = _left_before(replay.payer_id, start_ms=cycles[0].from_ms, context=context)
+    (carried,) = carried_into([(context, cycles[0].from_ms)], known_at_ms=known_until_ms - 1)
     for cycle in cycles:
         pricing.told.clear()
         buckets = [*carried, *granted(context, cycle=cycle)]
@@ -158,12 +159,6 @@ def _from_what_changed(
         cycle_from_ms=min(own.from_ms, last.span.until_ms),
     )
     return (*(cycle for cycle in earlier if cycle.until_ms > since_ms), own)
-
-
-def _left_before(payer_id: int, *, start_ms: int, context: BillContext) -> list[Bucket]:
-    """What the billed cycle that ended at this instant left of its allowances."""
-    closing = history.carried_buckets({payer_id: start_ms}).get(payer_id, [])
-    return carried_over(context, closing=closing, ended=CycleSpan(from_ms=start_ms, until_ms=start_ms))
 
 
 # ---------------------------------------------------------------- the steps

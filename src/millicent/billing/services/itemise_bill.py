@@ -2,11 +2,11 @@
 
 import polars as pl
 
-from millicent.billing import history
+from millicent.billing.carrying import carried_into
 from millicent.billing.errors import NoSuchBill
 from millicent.billing.models import BillRun, IssuedBill
 from millicent.billing.ports import BillingFacts
-from millicent.billing.rules.allowances import carried_over, granted
+from millicent.billing.rules.allowances import granted
 from millicent.billing.rules.context import bill_context
 from millicent.billing.rules.cycles import CycleSpan
 from millicent.billing.rules.payments import paid_in_advance
@@ -29,9 +29,8 @@ def itemise_bill(number: str, *, facts: BillingFacts) -> tuple[UsageDetail, ...]
     pricing = pricing_of(facts, known_until_ms=known_ms)
     cycle = CycleSpan(from_ms=row.cycle_from_ms, until_ms=row.cycle_until_ms)
     context = bill_context(group=groups[0], releases=pricing.releases, cycle=cycle)
-    closing = history.carried_buckets({row.payer_id: cycle.from_ms}).get(row.payer_id, [])
-    ended = CycleSpan(from_ms=cycle.from_ms, until_ms=cycle.from_ms)
-    buckets = [*carried_over(context, closing=closing, ended=ended), *granted(context, cycle=cycle)]
+    (carried,) = carried_into([(context, cycle.from_ms)], known_at_ms=known_ms - 1)
+    buckets = [*carried, *granted(context, cycle=cycle)]
     usage = facts.usage(
         [account.billing_account_id for account in context.group.accounts],
         from_ms=cycle.from_ms,

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from millicent.billing import history
+from millicent.billing.carrying import carried_into
 from millicent.billing.ports import BillingFacts
-from millicent.billing.rules.allowances import Bucket, carried_over, granted
+from millicent.billing.rules.allowances import Bucket, granted
 from millicent.billing.rules.context import BillContext, bill_context
-from millicent.billing.rules.cycles import CycleSpan, cycle_containing
+from millicent.billing.rules.cycles import cycle_containing
 from millicent.billing.rules.pricing import grant_frame, holding_layers
 from millicent.billing.services.price_retail import pricing_of
 from millicent.rating.types import Leg
@@ -26,6 +26,8 @@ OPEN_USAGE_COLUMNS = {  # of the answer, beside the event key
     "currency": "String",
     "tariff": "String",
     "catalog_release": "Int32",
+    "rule": "String",
+    "zone": "String",
     "charged_units": "Int64",
     "bucket_units": "Int64",
     "amount_nanos": "Int64",
@@ -93,11 +95,8 @@ def _usage(contexts: Sequence[BillContext], *, facts: BillingFacts, known_until_
 
 def _buckets(contexts: Sequence[BillContext]) -> list[Bucket]:
     """What each cycle opens with: what the one before left, as its bill has it, and what is granted."""
-    starts = {context.group.payer.billing_account_id: context.cycle.from_ms for context in contexts}
-    left = history.carried_buckets(starts)
+    carried = carried_into([(context, context.cycle.from_ms) for context in contexts])
     buckets: list[Bucket] = []
-    for context in contexts:
-        closing = left.get(context.group.payer.billing_account_id, [])
-        ended = CycleSpan(from_ms=context.cycle.from_ms - 1, until_ms=context.cycle.from_ms)
-        buckets += [*carried_over(context, closing=closing, ended=ended), *granted(context, cycle=context.cycle)]
+    for context, left in zip(contexts, carried, strict=True):
+        buckets += [*left, *granted(context, cycle=context.cycle)]
     return buckets

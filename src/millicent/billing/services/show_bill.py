@@ -8,6 +8,7 @@ from typing import Any
 
 from millicent.billing.errors import NoSuchBill
 from millicent.billing.models import IssuedBill
+from millicent.billing.rules.allowances import ALONE
 from millicent.billing.rules.releases import ReleaseView
 from millicent.billing.types import AllowanceUse, Bill, BillLine, BillState, BillTax, ReleasedCatalogue
 from millicent.catalog.selectors import catalogue_of
@@ -156,12 +157,13 @@ def _allowances(
         JOIN billing_run run ON run.number = bucket.run_number AND run.id = %s
         LEFT JOIN LATERAL (
             SELECT line.subscription_code AS code FROM billing_line line
-            WHERE line.subscription_id = bucket.subscription_id AND bucket.scope = 'subscription' LIMIT 1
+            WHERE line.subscription_id = bucket.subscription_id
+                AND (bucket.scope = 'subscription' OR position(%s IN bucket.pool) > 0) LIMIT 1
         ) subscription ON true
         WHERE bucket.payer_id = %s AND bucket.cycle_until_ms = %s
         GROUP BY 1, 2, 3, 4 ORDER BY min(bucket.subscription_id), 1, 3, 4
         """,
-        [row.run_id, row.payer_id, row.cycle_until_ms],
+        [row.run_id, f"/{ALONE}", row.payer_id, row.cycle_until_ms],
     )
     view = ReleaseView(ReleasedCatalogue(number=row.release_number, effective_from_ms=0, catalogue=catalogue))
     uses = []
@@ -185,7 +187,7 @@ def _allowances(
 def _pool_name(pool: str) -> str:
     """A pool's name as its operator gave it. A subscription outside any pool shares with nobody."""
     name = pool.partition("/")[2]
-    return "" if name.startswith("alone:") else name
+    return "" if name.startswith(ALONE) else name
 
 
 def _allowance_named(code: str, *, view: ReleaseView) -> Allowance | None:

@@ -8,6 +8,7 @@ from millicent.charging.declared import (
     Advance,
     Bonus,
     DeclaredCharging,
+    PolicyCounter,
     PrepaidRules,
     ThresholdRules,
     TopUpRules,
@@ -29,6 +30,8 @@ _KINDS = {
     Unit.SERVICE_UNITS: UnitKind.COUNT,
 }
 _FINAL = {each.name.lower(): each for each in FinalAction if each is not FinalAction.NONE}
+MOST_STATUSES, MOST_PERCENT = 5, 500  # of a policy counter: as many as the shard keeps
+SPENDING = "spending"
 _USAGE_FROM = {"online": True, "files": False}
 _CHARGED = {"live": True, "files": False}
 _UNPAID = {"no_allowances": False, "barred": True}
@@ -51,6 +54,7 @@ def read_charging(
             for code, part in whole.by_code("policies").items()
         },
         thresholds=_thresholds(whole.part("thresholds")),
+        policy_counters=_policy_counters(whole),
         top_ups=_top_ups(whole.part("top_ups")),
         transfers=_transfers(whole.part("transfers")),
         alone=_adjustments(whole.part("adjustments")),
@@ -61,6 +65,11 @@ def read_charging(
     )
     whole.done()
     return declared
+
+
+def read_policy_counters(text: str, *, where: str = "") -> list[PolicyCounter]:
+    """The policy counters alone of a declaration that was checked once, whatever the catalogue has become since."""
+    return _policy_counters(Part(read_declaration(text, where=where, decimals_as_text=True), where=where))
 
 
 def _online_services(part: Part, *, specifications: Specifications) -> frozenset[str]:
@@ -128,9 +137,43 @@ def _thresholds(part: Part) -> ThresholdRules:
         low_balance=part.amounts("low_balance"),
         part_used_percent=part.percent("part_used", usual.part_used_percent, most=99),
         expiry_near_days=part.days("expiry_near", usual.expiry_near_days) or usual.expiry_near_days,
+        allowance_expiry_near_days=part.days("allowance_expiry_near", None) or usual.allowance_expiry_near_days,
     )
     part.done()
     return rules
+
+
+def _policy_counters(whole: Part) -> list[PolicyCounter]:
+    """Counters by code; no two look at the same allowance, or at spending."""
+    found: dict[str, PolicyCounter] = {}
+    for code, part in whole.by_code("policy_counters").items():
+        counter = _policy_counter(code, part)
+        if counter.allowance in found:
+            other = found[counter.allowance].code
+            raise BadInput(f"looks at what {other} looks at", where=part.at("of"), cure="Put their statuses together.")
+        found[counter.allowance] = counter
+    return list(found.values())
+
+
+def _policy_counter(code: str, part: Part) -> PolicyCounter:
+    of, steps = part.text("of"), [_step(each) for each in part.parts("statuses")]
+    percents = [percent for percent, _ in steps]
+    if not 1 <= len(steps) <= MOST_STATUSES or percents != sorted(set(percents)):
+        cure = f"List one to {MOST_STATUSES} statuses, from the smallest share to the largest."
+        raise BadInput("has no rising shares", where=part.at("statuses"), cure=cure)
+    if of != SPENDING and "/" not in of:
+        raise BadInput(f"{of!r} is no allowance", where=part.at("of"), cure=f"Write offering/allowance, or {SPENDING}.")
+    begins = part.text("begins", "normal")
+    part.done()
+    return PolicyCounter(code=code, allowance="" if of == SPENDING else of, begins=begins, statuses=steps)
+
+
+def _step(part: Part) -> tuple[int, str]:
+    percent, status = part.percent("at", 0, most=MOST_PERCENT), part.text("status")
+    if percent < 1:
+        raise BadInput("is missing or nothing", where=part.at("at"), cure="Write a share, such as 80%.")
+    part.done()
+    return percent, status
 
 
 def _top_ups(part: Part) -> TopUpRules:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from millicent.charging.history.texts import date_text, is_told, language_of, money_text, text_of, whole_text
 from millicent.charging.journal.read import JournalledBatch
 from millicent.charging.models.durability import ProjectedBalance
@@ -47,16 +49,24 @@ def occasions_of_notices(batches: Sequence[JournalledBatch], *, shard: int) -> l
             sequence=sequence,
             place=place,
             kind=NoticeKind(int(row["kind"])),
-            about="money" if row["kind"] == NoticeKind.LOW_BALANCE or row["bucket_id"] == NOT_SAID else "units",
+            about=_about(row, allowance=allowances.get(int(row["bucket_id"]), "")),
             billing_account_id=int(row["account_id"]),
             subscription_id=None if row["subscription_id"] == NOT_SAID else int(row["subscription_id"]),
             allowance=allowances.get(int(row["bucket_id"]), ""),
             percent=int(row["percent"]),
             amount_nanos=int(row["amount"]),
             happened_at_ms=int(row["instant_ms"]),
+            ends_at_ms=int(row["until_ms"]) if row["kind"] == NoticeKind.EXPIRY_NEAR else 0,
         )
         for sequence, place, row in told
     ]
+
+
+def _about(row: np.void, *, allowance: str) -> str:
+    """An end that is near is about money unless an allowance's bucket ends; what was used, of what was used."""
+    if row["kind"] == NoticeKind.EXPIRY_NEAR:
+        return "units" if allowance else "money"
+    return "money" if row["kind"] == NoticeKind.LOW_BALANCE or row["bucket_id"] == NOT_SAID else "units"
 
 
 def occasions_of_losses(lost: Iterable[LostBalance]) -> list[Occasion]:

@@ -42,6 +42,11 @@ _TEXTS: Mapping[tuple[NoticeKind, str], Mapping[str, str]] = {
         "es": "{amount} de su saldo caduca el {date}. Una recarga lo conserva.",
         "fr": "{amount} de votre solde expire le {date}. Une recharge le conserve.",
     },
+    (NoticeKind.EXPIRY_NEAR, "units"): {
+        "en": "What is left of {name} ends on {date}.",
+        "es": "Lo que queda de {name} caduca el {date}.",
+        "fr": "Ce qui reste de {name} expire le {date}.",
+    },
     (NoticeKind.EXPIRED, "money"): {
         "en": "{amount} of your balance has expired. A top-up within {days} days brings it back.",
         "es": "{amount} de su saldo ha caducado. Una recarga en {days} días lo recupera.",
@@ -65,7 +70,7 @@ def language_of(wanted: str) -> str:
 
 def is_told(kind: int) -> bool:
     """Whether customers hear of such a notice as it stands; the others are for doors, operators and other readers."""
-    return kind in (NoticeKind.LOW_BALANCE, NoticeKind.PART_USED, NoticeKind.ALL_USED)
+    return kind in (NoticeKind.LOW_BALANCE, NoticeKind.PART_USED, NoticeKind.ALL_USED, NoticeKind.EXPIRY_NEAR)
 
 
 def text_of(kind: NoticeKind, *, about: str, language: str, said: Mapping[str, str]) -> str:

@@ -19,6 +19,10 @@ class JournalledShard(Protocol):
         """Put rows and names where they were. Images may come in the layout of an older program."""
         ...
 
+    def begin_again(self) -> None:
+        """Forget all but what it was made with: the state is empty, to be replayed."""
+        ...
+
     def tables(self) -> Mapping[str, Rows]:
         """The state: what two shards that went the same way hold the same bytes of."""
         ...

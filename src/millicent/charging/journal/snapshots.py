@@ -66,12 +66,20 @@ def write_snapshot(
     digest = _manifest_digest(manifest)
     _write_file(unfinished / _MANIFEST, json.dumps({"digest": digest, "manifest": manifest}, indent=1).encode())
     _force(unfinished)
-    if final.exists():
-        shutil.rmtree(final)
+    aside = _set_aside(final) if final.exists() else None
     unfinished.rename(final)
     _force(folder)
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
     size = sum(table["bytes"] for table in written)
     return Snapshot(folder=final, sequence=sequence, size_bytes=size, digest=digest)
+
+
+def _set_aside(final: Path) -> Path:
+    """Under a name that nobody reads: whoever is killed while it deletes leaves no snapshot with half its tables."""
+    aside = final.with_name(f"{_UNFINISHED}{final.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    return final.rename(aside)
 
 
 def _write_table(folder: Path, name: str, rows: Rows) -> dict[str, Any]:
@@ -157,5 +165,5 @@ def drop_old_snapshots(folder: Path, *, kept: int = KEPT) -> list[int]:
         shutil.rmtree(unfinished, ignore_errors=True)
     found = sorted(folder.glob(f"{_PREFIX}*"), reverse=True)
     for old in found[kept:]:
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(_set_aside(old), ignore_errors=True)
     return [int(each.name.removeprefix(_PREFIX)) for each in found[:kept]]

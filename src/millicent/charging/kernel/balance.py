@@ -13,7 +13,6 @@ from millicent.charging.kernel.layout import (
     J_NEED,
     NEED_NOTHING,
     T_ACCOUNT,
-    T_BUCKET,
     T_META,
     Books,
     Index,
@@ -42,6 +41,7 @@ from millicent.charging.kernel.purse import balance_of, is_valid
 from millicent.charging.kernel.record import CATALOGUE_MONEY, CREDIT, MONEY, UNITS, note_movement
 from millicent.charging.kernel.session import reauthorise
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.kernel.status import expect_end, note_status, review_bucket, status_ends, watch_bucket
 from millicent.charging.types import NO_LIMIT, Flag, Result, Rows, Verb
 from millicent.rating.kernel.arrays import AMOUNT_LIMIT, NEVER, State
 
@@ -94,12 +94,14 @@ def new_bucket(
     bucket["scope"] = scope
     bucket["state"] = BUCKET_LIVE
     bucket["told"] = 0
+    bucket["entered"] = 0
+    bucket["watch"] = 0
     bucket["per_member"] = 0
     for program in range(index.bucket_allowance.shape[0]):
         index.bucket_allowance[program, row] = -1
     chain(index.bucket_head, index.bucket_chain, mixed(bucket_id), row)
     meta["next_expiry_ms"] = min(int(meta["next_expiry_ms"]), int(bucket["valid_until_ms"]))
-    touch(out, T_BUCKET, row)
+    expect_end(books, out, row)
     touch(out, T_META, 0)
     return row
 
@@ -109,6 +111,7 @@ def add_to(books: Books, out: Out, work: Work, bucket: int, change: int, cause: 
     row = books.bucket[bucket]
     row["free"] += change
     note_movement(books, out, work.job, bucket, change, int(row["free"]) + int(row["reserved"]), cause)
+    review_bucket(books, out, work.job, bucket, int(row["free"]) + int(row["reserved"]))
 
 
 @spliced
@@ -175,6 +178,7 @@ def receiving_bucket(
         unlink_money(books, out, bucket)
         row["valid_until_ms"] = asked["until_ms"]
         link_money(books, out, bucket)
+        expect_end(books, out, bucket)
     return bucket
 
 
@@ -295,6 +299,9 @@ def grant(books: Books, index: Index, out: Out, state: State, work: Work, comman
         index.bucket_allowance[program, bucket] = index.allowance_row[program, name]
     link_units(books, index, out, state, bucket)
     add_to(books, out, work, bucket, amount, CAUSE_GRANTED)
+    watch_bucket(books, out, bucket)
+    if row["watch"] != 0:
+        note_status(books, out, work.job, scope, owner, bucket, int(row["watch"]), int(row["entered"]))
     mark_change(books, out, scope, owner)
     reauthorise(books, out, work.job, scope, owner, False)
     return _DONE
@@ -307,6 +314,7 @@ def expire(books: Books, index: Index, out: Out, state: State, work: Work, comma
     if bucket == 0 or books.bucket[bucket]["state"] != BUCKET_LIVE:
         return _UNKNOWN_BUCKET
     cause = int(asked["other_name"]) if asked["other_name"] >= 0 else CAUSE_EXPIRED
+    status_ends(books, out, work.job, bucket)
     end_bucket(books, index, out, state, work.job, bucket, cause)
     return _DONE
 

@@ -34,6 +34,7 @@ from millicent.charging.kernel.purse import add_taken, lower, payable, take_mone
 from millicent.charging.kernel.record import CREDIT, MONEY, note_charge, note_movement
 from millicent.charging.kernel.segment import begin_segment, close_segment, program_at, set_charge
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.kernel.status import review_bucket, review_spending
 from millicent.charging.kernel.units import (
     P_AWAY,
     P_EVENT,
@@ -162,7 +163,7 @@ def start_event(
     if quantity < 0:
         quantity = measured(command["asked"], job[J_UNIT])
     describe_event(books, out, work, commands, row, plan, int(index.program_release[chosen]))
-    set_charge(books, index, work, subscriber, 0, job[J_COMBINATION])
+    set_charge(books, index, state, work, subscriber, 0, job[J_COMBINATION])
     look_up_number(books, index, program, work, 0)
     job[J_LIFTED] = 1
     job[J_AVAILABLE] = payable(books, job[J_ACCOUNT], subscriber, int(books.meta[0]["now_ms"]))
@@ -357,6 +358,7 @@ def _note_refund(books: Books, out: Out, work: Work, commands: Rows, row: int, u
     payer = books.subscriber[job[J_SUBSCRIBER]]
     payer["spent_nanos"] -= amount
     touch(out, T_SUBSCRIBER, job[J_SUBSCRIBER])
+    review_spending(books, out, job, job[J_SUBSCRIBER])
     if amount > 0:
         money_came(books, out, work, job[J_ACCOUNT])
 
@@ -417,6 +419,7 @@ def _give_back_deed(
             lost -= units
         else:
             add_taken(books, index, out, state, subscriber, bucket, -units)
+            review_bucket(books, out, job, bucket, int(there["free"]) + int(there["reserved"]))
     for place in range(COUNTERS):
         counter = int(taken["counter"][place])
         if counter != 0:

@@ -48,6 +48,12 @@ META_FIELDS = (
     "next_deadline_ms",  # no session is due before
     "next_expiry_ms",  # no bucket ends before
     "open_sessions",
+    "watches",
+    "spend_watch",  # row of the counter that looks at spending
+    "part_percent",  # of use that is told; 0: nobody said
+    "money_lead_ms",  # how long before its end money is told of; 0: never
+    "units_lead_ms",
+    "first_left",  # groups whose subscription moved away from whoever pays for their slice
 )
 META = np.dtype([(name, "i8") for name in META_FIELDS])
 
@@ -68,6 +74,8 @@ SUBSCRIBER = np.dtype(
         ("first_member", "i4"),
         ("status", "u1"),
         ("told", "u1"),  # 1: part used, 2: all used
+        ("entered", "u1"),  # state of the counter that looks at spending
+        ("watched", "u1"),  # 1: somebody wants to hear of its counters
     ],
     align=True,
 )
@@ -107,10 +115,12 @@ BUCKET = np.dtype(
         ("priority", "i4"),  # money: higher first
         ("specificity", "i4"),  # units: as the catalogue ranked it when it was granted, lower first
         ("rank", "i4"),
+        ("watch", "i4"),  # row of the counter that looks at it
         ("kind", "i1"),
         ("scope", "i1"),
         ("state", "u1"),
-        ("told", "u1"),
+        ("told", "u1"),  # 1: part used, 2: all used, 4: ends soon
+        ("entered", "u1"),  # state of its counter
         ("per_member", "u1"),  # 1: what each member took is counted
     ],
     align=True,
@@ -157,6 +167,7 @@ GROUP = np.dtype(
         ("unanswered", "u1"),
         ("throttled", "u1"),
         ("old_cycle", "u1"),  # 1: a cycle began meanwhile; counter_settled is where the counters stood
+        ("left", "u1"),  # 1: the subscription moved; `account` and `pool` still have to do with this segment
         ("reason", "i2"),
         ("number_key", "i8"),
         ("content_nanos", "i8"),
@@ -173,6 +184,10 @@ GROUP = np.dtype(
         ("tariff_change_ms", "i8"),
         ("deadline_ms", "i8"),
         ("totals", "i8", (6,)),  # told since the session began, by Unit
+        ("account", "i4"),  # rows, where the subscription left them: who pays, and the pool
+        ("pool", "i4"),
+        ("next_left", "i4"),  # list of the groups that were left
+        ("previous_left", "i4"),
         ("draw_bucket", "i4", (DRAWS,)),
         ("draw_settled", "i8", (DRAWS,)),
         ("draw_held", "i8", (DRAWS,)),
@@ -202,6 +217,10 @@ POLICY = np.dtype(
         ("declared", "i4"),
     ],
     align=True,
+)
+THRESHOLDS = 5  # of a policy counter
+WATCH = np.dtype(
+    [("allowance", "i4"), ("declared", "i4"), ("percent", "i4", (THRESHOLDS,)), ("spare", "i4")], align=True
 )
 # answers to requests that may come again
 STORED = np.dtype(
@@ -252,12 +271,13 @@ TABLES = (
     ("counter", COUNTER, "counters"),
     ("identifier", IDENTIFIER, "identifiers"),
     ("policy", POLICY, "policies"),
+    ("watch", WATCH, "watches"),
     ("stored", STORED, "answers"),
     ("lasting", STORED, "lasting_answers"),
     ("deed", DEED, "deeds"),
 )
 (T_META, T_SUBSCRIBER, T_ACCOUNT, T_POOL, T_BUCKET, T_SESSION, T_SESSION_TEXT, T_GROUP, T_MEMBER, T_COUNTER,
- T_IDENTIFIER, T_POLICY, T_STORED, T_LASTING, T_DEED) = range(len(TABLES))  # fmt: skip
+ T_IDENTIFIER, T_POLICY, T_WATCH, T_STORED, T_LASTING, T_DEED) = range(len(TABLES))  # fmt: skip
 
 
 def signed(dtype: "np.dtype[np.void]") -> "np.dtype[np.void]":
@@ -289,6 +309,7 @@ class Books(NamedTuple):
     counter: Rows
     identifier: Rows
     policy: Rows
+    watch: Rows
     stored: Rows
     lasting: Rows  # as `stored`, of what changed balances
     deed: Rows

@@ -93,7 +93,7 @@ _DEBIT, _REFUND, _CHECK, _ENQUIRE, _RECORD = (
     int(Verb.ENQUIRE),
     int(Verb.RECORD),
 )
-_TOP_UP, _CREDIT, _ACCOUNT, _POLICY = int(Verb.TOP_UP), int(Verb.CREDIT), int(Verb.ACCOUNT), int(Verb.POLICY)
+_TOP_UP, _CREDIT, _ACCOUNT, _STATUS = int(Verb.TOP_UP), int(Verb.CREDIT), int(Verb.ACCOUNT), int(Verb.STATUS)
 _ROLL = int(Verb.ROLL)
 _DONE, _INVALID, _FULL, _ALREADY = (
     int(Result.DONE),
@@ -269,7 +269,7 @@ def unpriced(
         result = refund(books, index, out, state, work, commands, row)
     elif _TOP_UP <= verb <= _CREDIT:
         result = change_balance(books, index, out, state, work, commands, verb)
-    elif _ACCOUNT <= verb <= _POLICY:
+    elif _ACCOUNT <= verb <= _STATUS:
         result = change_who(books, index, out, state, work, commands, verb)
     if work.job[J_NEED] != NEED_NOTHING:
         return P_AWAY
@@ -435,7 +435,6 @@ def apply_commands(
                 phase = P_REMEMBER
                 continue
             group = job[J_GROUP]
-            subscriber = job[J_SUBSCRIBER]
             reason = 0
             if not (phase == P_EVENT and is_money(commands, row)):
                 work.charges.quantity[0] = job[J_QUANTITY]
@@ -447,7 +446,7 @@ def apply_commands(
                     work.charges, 0, job[J_NODE], program.prefixes, program.calendars, program.prices,
                     program.selection, state, work.scratch, work.priced, None,
                 )  # fmt: skip
-                after_price(books, index, state, work, subscriber, group, reason == 0)
+                after_price(books, index, state, work, group, reason == 0)
             if phase in (P_SETTLE, P_SETTLE_AFTER):
                 crowded = phase == P_SETTLE and reason == 0 and needs_room(books, work, group)
                 if crowded:  # the segment ends without this usage, which is the first of the next

@@ -4,7 +4,7 @@ A group's draws name the buckets it took from or holds of. Of money, what is set
 is held is put back while a price is looked for. Of allowances both are put back.
 """
 
-from millicent.charging.kernel.chain import touch
+from millicent.charging.kernel.chain import member_of, touch
 from millicent.charging.kernel.layout import (
     BUCKET_ENDED,
     BUCKET_LIVE,
@@ -22,8 +22,9 @@ from millicent.charging.kernel.layout import (
     Index,
     Out,
 )
-from millicent.charging.kernel.record import MONEY, note_movement, note_notice
+from millicent.charging.kernel.record import MONEY, note_movement, note_notice, part_percent, reaches
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.kernel.status import review_spending
 from millicent.charging.types import NO_LIMIT, NOT_SAID, NoticeKind
 from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import State
@@ -83,7 +84,8 @@ def use_draw(books: Books, group: int, bucket: int) -> int:
 def take_money(books: Books, out: Out, job: Int64s, group: int, due: int, kept: Int64s) -> int:
     """Take what is due as far as it reaches; `kept` is what the group held of each draw before. Returns what was taken.
 
-    What was held of a bucket that ended meanwhile is still the group's to use.
+    What was held of a bucket that ended meanwhile is still the group's to use. Whoever moved to another payer is paid
+    for out of the very buckets that held the slice.
     """
     account = job[J_ACCOUNT]
     subscriber = job[J_SUBSCRIBER]
@@ -93,14 +95,15 @@ def take_money(books: Books, out: Out, job: Int64s, group: int, due: int, kept: 
     if payer["spend_limit"] < NO_LIMIT:
         left = max(0, min(left, payer["spend_limit"] - payer["spent_nanos"] - payer["spend_held_nanos"]))
     wanted = left
-    usage = books.group[group]
-    for place in range(DRAWS):
-        bucket = int(usage["draw_bucket"][place])
-        ended = bucket != 0 and not is_valid(books, bucket, now_ms) and books.bucket[bucket]["kind"] >= MONEY
-        if left > 0 and ended and kept[place] > 0:
-            gives = min(left, kept[place])
-            left -= gives
-            _take(books, out, job, group, place, bucket, gives)
+    bucket = int(books.account[account]["first_money"])
+    while bucket != 0 and left > 0:
+        if books.group[group]["left"] or not is_valid(books, bucket, now_ms):
+            place = draw_place(books, group, bucket)
+            if place < DRAWS and kept[place] > 0:
+                gives = min(left, kept[place])
+                left -= gives
+                _take(books, out, job, group, place, bucket, gives)
+        bucket = int(books.bucket[bucket]["next"])
     bucket = int(books.account[account]["first_money"])
     while bucket != 0 and left > 0:
         following = int(books.bucket[bucket]["next"])
@@ -139,9 +142,11 @@ def _spent(books: Books, out: Out, job: Int64s, subscriber: int, account: int, t
         if spent >= limit and (told & 2) == 0:
             payer["told"] = told | 3
             note_notice(books, out, job, _ALL_USED, subscriber, account, 0, 0, 100, limit - spent)
-        elif spent < limit and (told & 1) == 0 and spent >= limit - limit // 5:
+        elif spent < limit and (told & 1) == 0 and reaches(spent, limit, part_percent(books)):
             payer["told"] = told | 1
-            note_notice(books, out, job, _PART_USED, subscriber, account, 0, 0, 80, limit - spent)
+            note_notice(books, out, job, _PART_USED, subscriber, account, 0, 0, part_percent(books), limit - spent)
+    if limit < NO_LIMIT:
+        review_spending(books, out, job, subscriber)
     owner = books.account[account]
     if taken > 0 and owner["low_nanos"] >= 0 and owner["told"] == 0:
         balance = balance_of(books, account)
@@ -257,7 +262,7 @@ def can_hold(books: Books, account: int, group: int, nanos: int, places: int) ->
 
 @spliced
 def add_taken(books: Books, index: Index, out: Out, state: State, subscriber: int, bucket: int, taken: int) -> None:
-    """Count what a member took of a bucket, where it is counted."""
+    """Count what a member took of a bucket, where it is counted. Whoever left the bucket's owner is still counted."""
     first = subscriber * index.stride[0]
     for candidate in range(first, first + index.stride[0]):
         if state.candidate_bucket[candidate] == bucket:
@@ -267,6 +272,10 @@ def add_taken(books: Books, index: Index, out: Out, state: State, subscriber: in
                 books.member[member]["taken"] = state.candidate_taken[candidate]
                 touch(out, T_MEMBER, member)
             return
+    member = member_of(books, subscriber, bucket)
+    if member != 0:
+        books.member[member]["taken"] += taken
+        touch(out, T_MEMBER, member)
 
 
 @spliced

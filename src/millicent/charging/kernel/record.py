@@ -10,13 +10,20 @@ from millicent.charging.kernel.layout import (
     Books,
     Out,
 )
-from millicent.charging.kernel.splice import called
+from millicent.charging.kernel.splice import called, spliced
 from millicent.charging.types import NOT_SAID, NoticeKind
 from millicent.kit.kernels import Int64s
 
 UNITS, CATALOGUE_MONEY, MONEY, CREDIT = 0, 1, 2, 3  # BucketKind
 PART_PERCENT, ALL_PERCENT = 80, 100
 _PART_USED, _ALL_USED = int(NoticeKind.PART_USED), int(NoticeKind.ALL_USED)
+
+
+@spliced
+def payer_of(books: Books, subscriber: int, group: int) -> int:
+    """The account that pays for a group's segment: that of its subscription, or the one that it moved away from."""
+    usage = books.group[group]
+    return int(usage["account"]) if usage["left"] else int(books.subscriber[subscriber]["account"])
 
 
 @called
@@ -41,8 +48,10 @@ def note_notice(
     row["peer"] = books.session[session]["peer"] if session > 0 else NOT_SAID
     row["session_high"] = books.session[session]["key_high"]
     row["session_low"] = books.session[session]["key_low"]
+    row["name"] = NOT_SAID
     row["amount"] = amount
     row["instant_ms"] = books.meta[0]["now_ms"]
+    row["until_ms"] = books.bucket[bucket]["valid_until_ms"] if bucket > 0 else NOT_SAID
 
 
 @called
@@ -72,6 +81,19 @@ def note_movement(books: Books, out: Out, job: Int64s, bucket: int, change: int,
     touch(out, T_BUCKET, bucket)
 
 
+@spliced
+def part_percent(books: Books) -> int:
+    """The share of an allowance, or of a limit, whose use is told."""
+    said = int(books.meta[0]["part_percent"])
+    return said if said > 0 else PART_PERCENT
+
+
+@spliced
+def reaches(used: int, whole: int, percent: int) -> bool:
+    """Whether so many percent of a whole are used, exactly and without a product that is too large."""
+    return used >= whole // 100 * percent + (whole % 100 * percent + 99) // 100
+
+
 @called
 def tell_used(books: Books, out: Out, job: Int64s, bucket: int, remaining: int) -> None:
     """The thresholds of a bucket of units, each told once."""
@@ -86,9 +108,9 @@ def tell_used(books: Books, out: Out, job: Int64s, bucket: int, remaining: int) 
         kind = _ALL_USED
         percent = ALL_PERCENT
         told |= 3
-    elif remaining > 0 and (told & 1) == 0 and opened - remaining >= opened - opened * (100 - PART_PERCENT) // 100:
+    elif remaining > 0 and (told & 1) == 0 and reaches(opened - remaining, opened, part_percent(books)):
         kind = _PART_USED
-        percent = PART_PERCENT
+        percent = part_percent(books)
         told |= 1
     if kind == 0:
         return
@@ -108,7 +130,7 @@ def note_charge(
     out.counts[OUT_CHARGES] = place + 1
     row = out.charge[place]
     usage = books.group[group]
-    account = int(books.subscriber[traffic_subscriber]["account"])
+    account = payer_of(books, traffic_subscriber, group)
     row["command"] = job[J_COMMAND]
     row["traffic"] = usage["traffic"]
     row["key_high"] = key_high

@@ -1,6 +1,6 @@
 """A segment: what is priced as one usage. Probing its price, taking over what a price drew, closing it."""
 
-from millicent.charging.kernel.chain import touch
+from millicent.charging.kernel.chain import member_of, touch
 from millicent.charging.kernel.layout import (
     BUCKET_ENDED,
     COMBINATION_CLASS,
@@ -24,10 +24,11 @@ from millicent.charging.kernel.layout import (
     Out,
     Work,
 )
-from millicent.charging.kernel.owner import release_bucket
+from millicent.charging.kernel.owner import insert_candidate, release_bucket
 from millicent.charging.kernel.purse import use_draw
-from millicent.charging.kernel.record import MONEY, note_charge, note_movement, tell_used
+from millicent.charging.kernel.record import MONEY, note_charge, note_movement, payer_of, tell_used
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.kernel.status import review_bucket
 from millicent.charging.types import NOT_SAID
 from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import DRAW_BUCKET, DRAW_TAKEN, NOTHING, State
@@ -76,8 +77,10 @@ def combination_at(
 
 
 @spliced
-def set_charge(books: Books, index: Index, work: Work, subscriber: int, group: int, combination: int) -> None:
-    """Write down, but for the quantity, the usage that the segment is."""
+def set_charge(
+    books: Books, index: Index, state: State, work: Work, subscriber: int, group: int, combination: int
+) -> None:
+    """Write down, but for the quantity, the usage that the segment is. All that its group drew is put back by now."""
     charges = work.charges
     usage = books.group[group]
     owner = books.subscriber[subscriber]
@@ -89,10 +92,68 @@ def set_charge(books: Books, index: Index, work: Work, subscriber: int, group: i
     charges.number_digits[0] = usage["number_digits"]
     charges.answered[0] = 0 if usage["unanswered"] else 1
     charges.content_nanos[0] = usage["content_nanos"]
+    pool = int(usage["pool"]) if usage["left"] else int(owner["pool"])
     charges.owner[0] = subscriber
     charges.counter_owner[0, 0] = subscriber
-    charges.counter_owner[0, 1] = owner["account"]
-    charges.counter_owner[0, 2] = owner["pool"] if owner["pool"] > 0 else NOTHING
+    charges.counter_owner[0, 1] = payer_of(books, subscriber, group)
+    charges.counter_owner[0, 2] = pool if pool > 0 else NOTHING
+    if usage["left"]:
+        charges.owner[0] = 0
+        own_candidates(books, index, state, subscriber, group)
+
+
+@called
+def own_candidates(books: Books, index: Index, state: State, subscriber: int, group: int) -> None:
+    """Whoever moved draws on what was held for the slice and on nothing else: those are the candidates of row 0."""
+    for slot in range(index.stride[0]):
+        state.candidate_bucket[slot] = 0
+        state.candidate_taken[slot] = 0
+        index.candidate_member[slot] = 0
+    for place in range(DRAWS):
+        bucket = int(books.group[group]["draw_bucket"][place])
+        if bucket != 0 and books.bucket[bucket]["kind"] < MONEY:
+            insert_candidate(books, index, state, 0, bucket, member_of(books, subscriber, bucket))
+
+
+@called
+def leave_segment(books: Books, out: Out, subscriber: int, group: int) -> None:
+    """The subscription goes to another payer or pool: what was granted stays with those who granted it."""
+    usage = books.group[group]
+    first = int(books.meta[0]["first_left"])
+    usage["left"] = 1
+    usage["account"] = books.subscriber[subscriber]["account"]
+    usage["pool"] = books.subscriber[subscriber]["pool"]
+    usage["next_left"] = first
+    usage["previous_left"] = 0
+    if first != 0:
+        books.group[first]["previous_left"] = group
+        touch(out, T_GROUP, first)
+    books.meta[0]["first_left"] = group
+    touch(out, T_GROUP, group)
+    touch(out, T_META, 0)
+
+
+@called
+def forget_left(books: Books, out: Out, group: int) -> None:
+    """The segment that was left is closed: the group belongs to whoever pays now."""
+    usage = books.group[group]
+    before = int(usage["previous_left"])
+    after = int(usage["next_left"])
+    if before == 0:
+        books.meta[0]["first_left"] = after
+        touch(out, T_META, 0)
+    else:
+        books.group[before]["next_left"] = after
+        touch(out, T_GROUP, before)
+    if after != 0:
+        books.group[after]["previous_left"] = before
+        touch(out, T_GROUP, after)
+    usage["left"] = 0
+    usage["account"] = 0
+    usage["pool"] = 0
+    usage["next_left"] = 0
+    usage["previous_left"] = 0
+    touch(out, T_GROUP, group)
 
 
 @spliced
@@ -133,10 +194,10 @@ def before_price(books: Books, index: Index, state: State, work: Work, group: in
 
 
 @spliced
-def after_price(books: Books, index: Index, state: State, work: Work, subscriber: int, group: int, sound: bool) -> None:
+def after_price(books: Books, index: Index, state: State, work: Work, group: int, sound: bool) -> None:
     """Undo all that the price drew: only then is it decided whether the segment takes it over."""
     if sound:
-        first = subscriber * index.stride[0]
+        first = int(work.charges.owner[0]) * index.stride[0]
         for draw in range(work.priced.draw_count[0]):
             bucket = work.priced.draw[draw, DRAW_BUCKET]
             taken = work.priced.draw[draw, DRAW_TAKEN]
@@ -239,6 +300,8 @@ def settle_draws(books: Books, index: Index, out: Out, work: Work, group: int) -
         note_movement(books, out, work.job, bucket, -more, remaining, NOT_SAID)
         if more > 0:
             tell_used(books, out, work.job, bucket, remaining)
+        if row["watch"] != 0:
+            review_bucket(books, out, work.job, bucket, remaining)
     if usage["old_cycle"] == 0:
         for place in range(COUNTERS):
             usage["counter_settled"][place] = 0
@@ -317,5 +380,7 @@ def close_segment(
     for place in range(COUNTERS):
         usage["counter"][place] = 0
         usage["counter_settled"][place] = 0
+    if usage["left"]:
+        forget_left(books, out, group)
     if group != 0:
         touch(out, T_GROUP, group)

@@ -9,6 +9,7 @@ from millicent.charging.kernel.layout import (
     OUT_CHARGES,
     OUT_MOVEMENTS,
     OUT_NOTICES,
+    T_BUCKET,
     T_COUNTER,
     T_GROUP,
     T_META,
@@ -20,11 +21,20 @@ from millicent.charging.kernel.layout import (
     Out,
     Work,
 )
-from millicent.charging.kernel.owner import CAUSE_EXPIRED, end_bucket, first_member, next_member, release_bucket
+from millicent.charging.kernel.owner import (
+    ACCOUNT,
+    CAUSE_EXPIRED,
+    POOL,
+    end_bucket,
+    first_member,
+    next_member,
+    release_bucket,
+)
 from millicent.charging.kernel.purse import lift, lower
 from millicent.charging.kernel.record import CREDIT, note_notice
-from millicent.charging.kernel.segment import close_segment
+from millicent.charging.kernel.segment import begin_segment, close_segment, leave_segment
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.kernel.status import EXPIRY_TOLD, near_ms, status_ends
 from millicent.charging.types import NoticeKind
 from millicent.kit.kernels import Int64s
 from millicent.rating.kernel.arrays import NEVER, State
@@ -32,11 +42,12 @@ from millicent.rating.kernel.arrays import NEVER, State
 MOST_GROUPS = 256  # of one session
 AT_ONCE = 1_024  # sessions or buckets that one TICK ends
 MARGIN = 512  # rows that ending one session or bucket may need
-_REAUTHORISE, _ABORT, _SWEPT, _EXPIRED = (
+_REAUTHORISE, _ABORT, _SWEPT, _EXPIRED, _EXPIRY_NEAR = (
     int(NoticeKind.REAUTHORISE),
     int(NoticeKind.ABORT),
     int(NoticeKind.SWEPT),
     int(NoticeKind.EXPIRED),
+    int(NoticeKind.EXPIRY_NEAR),
 )
 
 
@@ -303,7 +314,14 @@ def _expire(books: Books, index: Index, out: Out, state: State, work: Work, now_
             continue
         until_ms = int(row["valid_until_ms"])
         if until_ms > now_ms:
-            earliest = min(earliest, until_ms)
+            near = near_ms(books, bucket)
+            if near > now_ms:
+                earliest = min(earliest, until_ms, near)
+            elif ended >= AT_ONCE or not has_room(out):
+                earliest = now_ms
+            else:
+                ended += _warn_of_end(books, out, work.job, bucket)
+                earliest = min(earliest, until_ms)
         elif ended >= AT_ONCE or not has_room(out):
             earliest = now_ms
         else:
@@ -314,8 +332,26 @@ def _expire(books: Books, index: Index, out: Out, state: State, work: Work, now_
             account = owner if scope == 1 else int(books.subscriber[subscriber]["account"])
             if row["free"] > 0 and row["kind"] != CREDIT:
                 note_notice(books, out, work.job, _EXPIRED, subscriber, account, bucket, 0, 0, int(row["free"]))
+            status_ends(books, out, work.job, bucket)
             end_bucket(books, index, out, state, work.job, bucket, CAUSE_EXPIRED)
     books.meta[0]["next_expiry_ms"] = earliest
+
+
+@called
+def _warn_of_end(books: Books, out: Out, job: Int64s, bucket: int) -> int:
+    """A bucket that ends soon is told of if something is left, once for each end that it has. How many were told."""
+    row = books.bucket[bucket]
+    row["told"] = int(row["told"]) | EXPIRY_TOLD
+    touch(out, T_BUCKET, bucket)
+    left = int(row["free"]) + int(row["reserved"])
+    if left <= 0:
+        return 0
+    scope = int(row["scope"])
+    owner = int(row["owner"])
+    subscriber = owner if scope == 0 else 0
+    account = owner if scope == 1 else int(books.subscriber[subscriber]["account"])
+    note_notice(books, out, job, _EXPIRY_NEAR, subscriber, account, bucket, 0, 0, left)
+    return 1
 
 
 @spliced
@@ -351,53 +387,66 @@ def _sweep(books: Books, index: Index, out: Out, state: State, work: Work, now_m
 
 @called
 def restart_segments(books: Books, index: Index, out: Out, state: State, work: Work, subscriber: int) -> None:
-    """Whoever pays, or the pool, changed: what was used so far is final, and what comes belongs to the new owner."""
+    """Whoever pays, or the pool, is about to change: what comes belongs to the new owner.
+
+    A slice that is granted stays held where it is held until its usage is reported or its session is swept. Where
+    nothing is granted, what was used so far is final.
+    """
     session = int(books.subscriber[subscriber]["first_session"])
     now_ms = int(books.meta[0]["now_ms"])
     while session != 0:
         group = int(books.session[session]["first_group"])
         while group != 0:
-            lift(books, index, out, state, subscriber, group, work.kept)
-            lower(books, index, out, state, subscriber, group)
-            close_segment(books, index, out, state, work, subscriber, group, now_ms)
             usage = books.group[group]
-            usage["start_ms"] = now_ms
-            usage["change"] = books.meta[0]["change"]
-            usage["units"] = 0
-            usage["input_octets"] = 0
-            usage["output_octets"] = 0
-            usage["amount_nanos"] = 0
-            usage["charged_units"] = 0
-            usage["bucket_units"] = 0
-            usage["uncollected_nanos"] = 0
-            usage["granted_units"] = 0
-            usage["old_cycle"] = 0
-            touch(out, T_GROUP, group)
+            if usage["left"] == 0 and usage["granted_units"] > 0:
+                leave_segment(books, out, subscriber, group)
+            elif usage["left"] == 0:
+                close_segment(books, index, out, state, work, subscriber, group, now_ms)
+                begin_segment(books, out, group, now_ms)
             group = int(usage["next"])
         session = int(books.session[session]["next"])
 
 
 @called
-def old_cycles(books: Books, index: Index, out: Out, state: State, work: Work, subscriber: int) -> None:
-    """A cycle begins: what is still going on is counted with the cycle in which it began."""
+def old_cycles(books: Books, index: Index, out: Out, state: State, subscriber: int, every: bool) -> None:
+    """A cycle of a subscription begins: its groups stay with the old one. Not `every`: but for those that moved."""
     session = int(books.subscriber[subscriber]["first_session"])
     while session != 0:
         group = int(books.session[session]["first_group"])
         while group != 0:
-            usage = books.group[group]
-            if usage["old_cycle"] == 0:
-                for place in range(COUNTERS):
-                    counter = int(usage["counter"][place])
-                    if counter == 0:
-                        continue
-                    units = index.counter_place[counter]
-                    held = int(usage["counter_held"][place])
-                    state.counter_units[units] -= held
-                    books.counter[counter]["units"] = state.counter_units[units]
-                    touch(out, T_COUNTER, counter)
-                    usage["counter_settled"][place] = state.counter_units[units] - int(usage["counter_settled"][place])
-                    usage["counter_held"][place] = 0
-                    usage["old_cycle"] = 1
-                touch(out, T_GROUP, group)
-            group = int(usage["next"])
+            if every or books.group[group]["left"] == 0:
+                _old_cycle(books, index, out, state, group)
+            group = int(books.group[group]["next"])
         session = int(books.session[session]["next"])
+
+
+@called
+def old_cycles_of_left(books: Books, index: Index, out: Out, state: State, scope: int, owner: int) -> None:
+    """A cycle of an account or a pool begins: so do the groups stay that its former subscriptions left there."""
+    group = int(books.meta[0]["first_left"])
+    while group != 0:
+        usage = books.group[group]
+        if (scope == ACCOUNT and usage["account"] == owner) or (scope == POOL and usage["pool"] == owner):
+            _old_cycle(books, index, out, state, group)
+        group = int(usage["next_left"])
+
+
+@called
+def _old_cycle(books: Books, index: Index, out: Out, state: State, group: int) -> None:
+    """What is still going on is counted with the cycle in which it began."""
+    usage = books.group[group]
+    if usage["old_cycle"] != 0:
+        return
+    for place in range(COUNTERS):
+        counter = int(usage["counter"][place])
+        if counter == 0:
+            continue
+        units = index.counter_place[counter]
+        held = int(usage["counter_held"][place])
+        state.counter_units[units] -= held
+        books.counter[counter]["units"] = state.counter_units[units]
+        touch(out, T_COUNTER, counter)
+        usage["counter_settled"][place] = state.counter_units[units] - int(usage["counter_settled"][place])
+        usage["counter_held"][place] = 0
+        usage["old_cycle"] = 1
+    touch(out, T_GROUP, group)

@@ -60,7 +60,7 @@ from millicent.charging.kernel.purse import (
     places_left,
     take_money,
 )
-from millicent.charging.kernel.record import note_charge, note_notice
+from millicent.charging.kernel.record import note_charge, note_notice, payer_of
 from millicent.charging.kernel.segment import (
     begin_segment,
     charge_key,
@@ -233,8 +233,7 @@ def resolve(
     if reason != _PRICED:
         refuse(out, job, _NOT_PRICED, reason, 0)
         return NOTHING
-    account = int(books.subscriber[subscriber]["account"])
-    currency = int(books.account[account]["currency"])
+    currency = int(books.account[job[J_ACCOUNT]]["currency"])
     if currency >= 0 and index.combination[found, COMBINATION_CURRENCY] != currency:
         refuse(out, job, _CURRENCY_DIFFERS, 0, 0)
         return NOTHING
@@ -301,6 +300,7 @@ def start_units(
         begin_segment(books, out, group, begun)
     else:
         usage = books.group[group]
+        job[J_ACCOUNT] = payer_of(books, subscriber, group)
         chosen = program_of(index, int(usage["release"]))
         if resolve(
             books, index, out, job, program, subscriber, chosen, int(usage["plan"]), int(usage["traffic"]),
@@ -332,6 +332,11 @@ def start_units(
     else:
         job[J_USED] += job[J_USED_AFTER]
         job[J_USED_AFTER] = 0
+    if usage["left"]:  # what was granted is used there, whatever was used beyond it by the new payer
+        job[J_ROLL] = 1
+        beyond = max(0, job[J_USED] + job[J_USED_AFTER] - int(usage["granted_units"]))
+        job[J_USED] += job[J_USED_AFTER] - beyond
+        job[J_USED_AFTER] = beyond
     if final and job[J_USED_AFTER] == 0:
         job[J_ROLL] = 0
     elif job[J_USED_AFTER] > 0:
@@ -339,7 +344,7 @@ def start_units(
     lift(books, index, out, state, subscriber, group, work.kept)
     job[J_LIFTED] = 1
     usage["granted_units"] = 0
-    set_charge(books, index, work, subscriber, group, job[J_COMBINATION])
+    set_charge(books, index, state, work, subscriber, group, job[J_COMBINATION])
     look_up_number(books, index, program, work, group)
     touch(out, T_GROUP, group)
     if job[J_USED] > 0 or (final and usage["unanswered"] != 0):
@@ -468,6 +473,7 @@ def after_settle(books: Books, index: Index, out: Out, state: State, work: Work,
     lower(books, index, out, state, subscriber, group)
     job[J_LIFTED] = 0
     close_segment(books, index, out, state, work, subscriber, group, begins)
+    job[J_ACCOUNT] = books.subscriber[subscriber]["account"]
     begin_segment(books, out, group, begins)
     usage["plan"] = books.subscriber[subscriber]["plan"]
     if commands[row]["traffic"] >= 0:
@@ -495,7 +501,7 @@ def roll_segment(books: Books, index: Index, out: Out, state: State, work: Work,
     usage["unit"] = job[J_UNIT]
     lift(books, index, out, state, subscriber, group, work.kept)
     job[J_LIFTED] = 1
-    set_charge(books, index, work, subscriber, group, job[J_COMBINATION])
+    set_charge(books, index, state, work, subscriber, group, job[J_COMBINATION])
     look_up_number(books, index, program, work, group)
     if job[J_USED_AFTER] > 0:
         job[J_QUANTITY] = job[J_USED_AFTER]

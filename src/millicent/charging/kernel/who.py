@@ -30,8 +30,21 @@ from millicent.charging.kernel.owner import (
     remove_candidate,
     slots_used,
 )
-from millicent.charging.kernel.session import abort, old_cycles, reauthorise, restart_segments
+from millicent.charging.kernel.session import (
+    abort,
+    old_cycles,
+    old_cycles_of_left,
+    reauthorise,
+    restart_segments,
+)
 from millicent.charging.kernel.splice import called, spliced
+from millicent.charging.kernel.status import (
+    ask_status,
+    know_counter,
+    know_thresholds,
+    review_everything,
+    review_spending,
+)
 from millicent.charging.types import NO_LIMIT, Flag, Result, Rows, Status, Verb
 from millicent.rating.kernel.arrays import State
 
@@ -50,6 +63,7 @@ _ACCOUNT, _SUBSCRIBER, _IDENTIFIER, _ROLL, _POLICY = (
     int(Verb.ROLL),
     int(Verb.POLICY),
 )
+_THRESHOLDS, _COUNTER, _STATUS = int(Verb.THRESHOLDS), int(Verb.COUNTER), int(Verb.STATUS)
 
 
 @spliced
@@ -221,6 +235,9 @@ def know_subscriber(books: Books, index: Index, out: Out, state: State, work: Wo
     before = int(subscriber["status"])
     subscriber["status"] = status_of(command, work.job[J_COMMAND])
     mark_change(books, out, SUBSCRIPTION, row)
+    review_spending(books, out, work.job, row)
+    if known and (moves or subscriber["status"] == _GONE):
+        review_everything(books, out, work.job, row)
     if subscriber["status"] != _ACTIVE and before == _ACTIVE:
         abort(books, out, work.job, SUBSCRIPTION, row)
     elif known and (replanned or moves):
@@ -278,11 +295,12 @@ def roll(books: Books, index: Index, out: Out, state: State, work: Work, command
         row = find_subscription(books, index, int(asked["subscription_id"]))
         if row == 0:
             return _UNKNOWN_SUBSCRIBER
-        old_cycles(books, index, out, state, work, row)
+        old_cycles(books, index, out, state, row, True)
         reset_counters(books, out, index, state, work, SUBSCRIPTION, row)
         subscriber = books.subscriber[row]
         subscriber["spent_nanos"] = 0
         subscriber["told"] = 0
+        review_spending(books, out, work.job, row)
         mark_change(books, out, SUBSCRIPTION, row)
         reauthorise(books, out, work.job, SUBSCRIPTION, row, False)
         return _DONE
@@ -292,8 +310,9 @@ def roll(books: Books, index: Index, out: Out, state: State, work: Work, command
             return _UNKNOWN_ACCOUNT
         member = int(books.account[row]["first_subscriber"])
         while member != 0:
-            old_cycles(books, index, out, state, work, member)
+            old_cycles(books, index, out, state, member, False)
             member = int(books.subscriber[member]["next_in_account"])
+        old_cycles_of_left(books, index, out, state, ACCOUNT, row)
         reset_counters(books, out, index, state, work, ACCOUNT, row)
         mark_change(books, out, ACCOUNT, row)
         return _DONE
@@ -301,8 +320,9 @@ def roll(books: Books, index: Index, out: Out, state: State, work: Work, command
         row = int(asked["other_name"]) + 1
         member = int(books.pool[row]["first_subscriber"])
         while member != 0:
-            old_cycles(books, index, out, state, work, member)
+            old_cycles(books, index, out, state, member, False)
             member = int(books.subscriber[member]["next_in_pool"])
+        old_cycles_of_left(books, index, out, state, POOL, row)
         reset_counters(books, out, index, state, work, POOL, row)
         mark_change(books, out, POOL, row)
         return _DONE
@@ -350,4 +370,10 @@ def change_who(books: Books, index: Index, out: Out, state: State, work: Work, c
         return roll(books, index, out, state, work, command)
     if verb == _POLICY:
         return know_policy(books, out, work, command)
+    if verb == _THRESHOLDS:
+        return know_thresholds(books, out, work, command)
+    if verb == _COUNTER:
+        return know_counter(books, out, work, command)
+    if verb == _STATUS:
+        return ask_status(books, index, out, state, work, command)
     return _INVALID

@@ -4,21 +4,25 @@ What a command of provisioning says where: ACCOUNT `account_id`, `other_name` cu
 low-balance threshold (NO_LIMIT none), `amount` a Status. CREDIT `account_id`, `bucket_id`, `limit`. SUBSCRIBER
 `subscription_id`, `account_id` who pays, `name` plan, `other_name` pool (-2 none), `limit` spend limit of a cycle,
 `amount` a Status. IDENTIFIER `subscriber_key`, `subscription_id`. GRANT `bucket_id`, `name` allowance, `scope` and its
-owner, `amount`, `from_ms`, `until_ms`. POLICY: see `charging.rules.policy_command`.
+owner, `amount`, `from_ms`, `until_ms`. POLICY: see `charging.rules.policy_command`. THRESHOLDS `asked`: percent of use,
+seconds before money ends, before allowances end. COUNTER `name`, `other_name` allowance, `asked` percents.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from millicent.catalog.types import Payment
+from millicent.charging.declared import PolicyCounter, ThresholdRules
 from millicent.charging.ports import BalancePort
 from millicent.charging.provisioning.numbers import bucket_numbers, command_keys, mixed
 from millicent.charging.types import NOT_SAID, Flag, NameKind, Rows, Status, Verb, commands
 from millicent.charging.types_map import QuotaPolicy
 
 _NO_POOL = -2
+SECONDS_PER_DAY = 86_400
 
 
 class NameNumbers:
@@ -147,4 +151,26 @@ def policy_rows(policies: Mapping[str, QuotaPolicy], *, names: NameNumbers, at_m
         row["asked"][: len(sizes)] = sizes
         times = (policy.validity_seconds, policy.grace_seconds, policy.holding_seconds)
         row["used"][:5] = (*times, policy.threshold_percent, int(policy.final))
+    return rows
+
+
+def threshold_rows(rules: ThresholdRules, *, at_ms: int) -> Rows:
+    """When people are told of what they used, and of an end that is near."""
+    rows = rows_of(Verb.THRESHOLDS, 1, at_ms=at_ms)
+    leads = (rules.expiry_near_days, rules.allowance_expiry_near_days)
+    rows["asked"][0, :3] = (rules.part_used_percent, *(days * SECONDS_PER_DAY for days in leads))
+    return rows
+
+
+def counter_rows(
+    counters: Sequence[PolicyCounter], *, before: Sequence[PolicyCounter], names: NameNumbers, at_ms: int
+) -> Rows:
+    """What each policy counter looks at. One that is no longer declared has no thresholds any more."""
+    declared = {each.code for each in counters}
+    gone = [replace(each, statuses=()) for each in before if each.code not in declared]
+    rows = rows_of(Verb.COUNTER, len(gone) + len(counters), at_ms=at_ms)
+    for row, counter in zip(rows, [*gone, *counters], strict=True):
+        row["name"] = names.of(NameKind.POLICY_COUNTER, counter.code)
+        row["other_name"] = names.of(NameKind.ALLOWANCE, counter.allowance)
+        row["asked"][: len(counter.statuses)] = [percent for percent, _ in counter.statuses]
     return rows

@@ -1,8 +1,5 @@
 """From what the shard was told to what it should know: the commands between two instants, and those of a first load."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import polars as pl
 
 from millicent.charging.provisioning.command_rows import (
@@ -16,7 +13,7 @@ from millicent.charging.provisioning.command_rows import (
     subscriber_rows,
 )
 from millicent.charging.provisioning.live_facts import LiveFacts
-from millicent.charging.types import Rows, commands
+from millicent.charging.types import Rows
 
 
 def commands_of_load(facts: LiveFacts, *, names: NameNumbers) -> list[Rows]:
@@ -86,11 +83,6 @@ def digests_of(facts: LiveFacts) -> dict[int, int]:
     )
     summed = hashed.group_by("subscription_id").agg(pl.col("digest").sum() % 2**62)
     return dict(zip(summed["subscription_id"].to_list(), summed["digest"].to_list(), strict=True))
-
-
-def together(blocks: Sequence[Rows]) -> Rows:
-    """Blocks of commands as one, in their order."""
-    return np.concatenate([commands(0), *blocks])
 
 
 def _new_rows(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:

@@ -17,6 +17,8 @@ from millicent.charging.journal.errors import ShardBusy, ShardStopped
 from millicent.charging.journal.shard_port import JournalledShard
 from millicent.charging.server.clock import SteadyClock, stamp
 from millicent.charging.server.looking import session_texts
+from millicent.charging.server.poison import Poison
+from millicent.charging.server.submissions import Submission, joined, split
 from millicent.charging.types import COMMAND, Batch, Door, NameKind, RowImages, Rows, Verb
 from millicent.charging.types import commands as empty_commands
 from millicent.kit.errors import Defect, MillicentError
@@ -35,7 +37,7 @@ class Writing(Protocol):
 
 
 class ShardBroken(Defect):
-    """The shard failed while it applied a batch. The process stops; its state is made again from the journal."""
+    """The shard failed on a batch and could not be made again in this process: the next one makes it again."""
 
     code = "charging_shard_broken"
 
@@ -50,20 +52,12 @@ class Limits:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Submission:
-    """What one caller brought, and where its answer goes."""
-
-    commands: Rows
-    texts: bytes
-    answer: "asyncio.Future[Rows]"
-
-
-@dataclass(slots=True, kw_only=True)
 class _InFlight:
     """A batch that is applied and not yet durable. Sequence 0: nothing to journal, only to come in its turn."""
 
     sequence: int
-    submissions: list[_Submission]
+    batch: Batch
+    submissions: list[Submission]
     answers: Rows
     notices: Rows
     session_texts: Sequence[str] = field(default=())
@@ -86,13 +80,16 @@ class ChargingEngine:
         self.durable_sequence = sequence
         self.on_applied: list[Callable[[int, Batch], None]] = []
         self.on_durable: list[Callable[[int], None]] = []
+        self.remake: Callable[[], int] | None = None  # empties the shard, replays the journal, says how far it came
+        self.poison = Poison()
+        self.remade = 0  # times
         self.ended: asyncio.Future[MillicentError | None] = asyncio.get_running_loop().create_future()
         self._limits = limits or Limits()
         self._clock = clock
         self._told_ms = floor_ms
         self._loop = asyncio.get_running_loop()
         self._writer: Writing | None = None
-        self._waiting: deque[_Submission] = deque()
+        self._waiting: deque[Submission] = deque()
         self._waiting_rows = 0
         self._in_flight: deque[_InFlight] = deque()
         self._journalling = 0
@@ -124,7 +121,7 @@ class ChargingEngine:
 
     def _enqueue(self, commands: Rows, texts: bytes) -> "asyncio.Future[Rows]":
         answer: asyncio.Future[Rows] = self._loop.create_future()
-        self._waiting.append(_Submission(commands=commands, texts=texts, answer=answer))
+        self._waiting.append(Submission(commands=commands, texts=texts, answer=answer))
         self._waiting_rows += len(commands)
         self._schedule()
         return answer
@@ -136,8 +133,11 @@ class ChargingEngine:
             return known
         if self.ended.done():
             raise ShardStopped("the charging shard has stopped")
-        number = self.shard.number_of(kind, text)
-        await self.settled()
+        remade = -1
+        while remade != self.remade:  # what was given and not journalled before a defect was never given
+            remade = self.remade
+            number = self.shard.number_of(kind, text)
+            await self.settled()
         self._durable_names[kind, text] = number
         return number
 
@@ -185,23 +185,77 @@ class ChargingEngine:
                 self._apply(submissions)
             except Exception as fault:  # its state may be half changed: nothing may come after it
                 self._log.exception("the shard failed on a batch")
-                self.end(ShardBroken(f"{type(fault).__name__}: {fault}"), also=submissions)
-                return
+                self._survive(fault, submissions)
         self._schedule()
 
-    def _taken(self) -> list[_Submission]:
+    def _kept_apart(self, submission: Submission) -> bool:
+        """Whether a submission need not be applied as it is: it was refused before, or some of its requests were."""
+        requests = split(submission)
+        if len(requests) > 1:
+            self._try_alone(requests)
+            return True
+        known = self.poison.known(submission.commands, submission.texts)
+        if known is not None:
+            submission.answer.set_result(known)
+        return known is not None
+
+    def _try_alone(self, suspects: Sequence[Submission]) -> None:
+        for suspect in reversed(suspects):
+            suspect.alone = True
+            self._waiting.appendleft(suspect)
+            self._waiting_rows += len(suspect.commands)
+
+    def _survive(self, fault: Exception, submissions: list[Submission]) -> None:
+        """Make the shard again as it was before the batch; then find the guilty submission and refuse it alone.
+
+        It happens in one turn of the loop: nobody sees half a batch, and what is applied and not durable is not lost.
+        """
+        try:
+            self._make_again()
+        except Exception as outage:  # the next process makes it again
+            self._log.exception("the shard cannot be made again")
+            self.end(
+                ShardBroken(f"{type(fault).__name__}: {fault}; {type(outage).__name__}: {outage}"), also=submissions
+            )
+            return
+        suspects = submissions if len(submissions) > 1 else split(submissions[0])
+        if len(suspects) > 1:
+            self._try_alone(suspects)
+            return
+        (guilty,) = suspects
+        answer = self.poison.refuse(guilty.commands, guilty.texts, sequence=self.sequence, fault=fault)
+        if not guilty.answer.done():
+            guilty.answer.set_result(answer)
+
+    def _make_again(self) -> None:
+        if self.remake is None:
+            raise ShardStopped("nobody knows where its journal is")
+        reached = self.remake()
+        for flight in self._in_flight:
+            if flight.sequence > reached:
+                self.shard.replay(flight.batch.images, flight.batch.names)
+        if self._unsaid is not None:
+            self.shard.replay(self._unsaid.images, ())
+        self.remade += 1
+
+    def _taken(self) -> list[Submission]:
         """The next batch's submissions, in the order they came; whoever went away is left out."""
-        taken: list[_Submission] = []
+        taken: list[Submission] = []
         rows = 0
         while self._waiting and rows < self._limits.batch_rows:
+            if taken and (taken[0].alone or self._waiting[0].alone):
+                break
             submission = self._waiting.popleft()
             self._waiting_rows -= len(submission.commands)
-            if not submission.answer.cancelled():
-                taken.append(submission)
-                rows += len(submission.commands)
+            if submission.answer.cancelled():
+                continue
+            if self.poison and self.poison.touches(submission.commands) and self._kept_apart(submission):
+                continue
+            taken.append(submission)
+            rows += len(submission.commands)
         return taken
 
-    def _apply(self, submissions: list[_Submission]) -> None:
+    def _apply(self, submissions: list[Submission]) -> None:
         commands, texts = joined([(each.commands, each.texts) for each in submissions])
         if len(commands):
             self._told_ms = stamp(commands, floor_ms=self._told_ms, now_ms=self._now_for(commands))
@@ -213,7 +267,7 @@ class ChargingEngine:
             self._unsaid = batch if len(batch.images) else self._unsaid
             self._fly(submissions, batch, sequence=0)
 
-    def _journal(self, batch: Batch, submissions: list[_Submission]) -> None:
+    def _journal(self, batch: Batch, submissions: list[Submission]) -> None:
         if self._unsaid is not None:
             batch = replace(batch, images=with_unsaid(batch.images, self._unsaid.images))
             self._unsaid = None
@@ -231,9 +285,10 @@ class ChargingEngine:
         """Without a clock of our own (a replayed past) commands bring the time."""
         return self._clock.now_ms() if self._clock is not None else int(commands["received_ms"].max())
 
-    def _fly(self, submissions: list[_Submission], batch: Batch, *, sequence: int) -> None:
+    def _fly(self, submissions: list[Submission], batch: Batch, *, sequence: int) -> None:
         flight = _InFlight(
             sequence=sequence,
+            batch=batch,
             submissions=submissions,
             answers=batch.answers,
             notices=batch.notices,
@@ -291,7 +346,7 @@ class ChargingEngine:
         except Exception:  # a door's mistake is not the shard's
             self._log.exception("a door failed on notices")
 
-    def end(self, why: MillicentError | None, *, also: Sequence[_Submission] = ()) -> None:
+    def end(self, why: MillicentError | None, *, also: Sequence[Submission] = ()) -> None:
         """Stop: nothing is applied or answered any more. What was applied and is not durable was never answered."""
         if self.ended.done():
             return
@@ -307,18 +362,6 @@ class ChargingEngine:
     def waiting_rows(self) -> int:
         """Commands that came and are not yet applied."""
         return self._waiting_rows
-
-
-def joined(parts: Sequence[tuple[Rows, bytes]]) -> tuple[Rows, bytes]:
-    """Submissions as one run of commands; the offsets of their texts move along. Always a copy."""
-    commands = np.concatenate([rows for rows, _ in parts])
-    start, base = 0, 0
-    for rows, texts in parts:
-        if base and texts:
-            commands["text_offset"][start : start + len(rows)] += np.uint32(base)
-        start += len(rows)
-        base += len(texts)
-    return commands, b"".join(texts for _, texts in parts)
 
 
 def tells_something(batch: Batch) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ async def open_shard(
                 limits=limits,
             )
         )
+        engine.remake = partial(_make_again, shard, place)
+        engine.poison.folder = place.snapshots
         engine.attach(writer)
         yield OpenShard(place=place, engine=engine, lease=lease, restored=reached, writer=writer)
         await _drain(engine)
@@ -156,6 +159,13 @@ def _bring_to_end(shard: JournalledShard, place: ShardPlace, restored: Restored 
         "shard restored", sequence=restored.sequence, snapshot=restored.snapshot_sequence, replayed=restored.replayed
     )
     return restored, told_ms
+
+
+def _make_again(shard: JournalledShard, place: ShardPlace) -> int:
+    """Empty the shard and bring it to the last batch that is durable; returns which. Blocks: nobody is to see less."""
+    with place.store.connect() as connection:
+        shard.begin_again()
+        return restore_shard(shard, connection, number=place.number, folder=place.snapshots).sequence
 
 
 def _told_ms(cursor: Cursor, *, number: int) -> int:

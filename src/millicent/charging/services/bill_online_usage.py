@@ -16,7 +16,7 @@ from millicent.charging.balance_facts import advance_spans, stored_facts
 from millicent.charging.journal.read import locked_position, move_reader
 from millicent.charging.provisioning.file_usage import FILES_GROUP
 from millicent.charging.services.declare_services import declared_charging
-from millicent.charging.services.export_charges import CHARGED_TABLE
+from millicent.charging.services.export_charges import CHARGED_TABLE, scan_charged
 from millicent.kit.clock import to_ms
 from millicent.kit.tenancy import tenant_scope
 from millicent.mediation.services.accept_charged_usage import CHARGED_USAGE_SCHEMA, accept_charged_usage
@@ -45,7 +45,7 @@ def bill_online_usage(*, tenant_id: UUID, stores: MediationStores, now: datetime
             if reached <= position:
                 return pl.DataFrame(schema=CHARGED_USAGE_SCHEMA)
             move_reader(cursor, reader=READER, shard=shard, sequence=reached)
-        charged = stores.lake.scan(CHARGED_TABLE)
+        charged = scan_charged(stores.lake)
         assert charged is not None, "a table that was written to is there"
         by_door = pl.col("rating_group") != FILES_GROUP  # the others came by file, and are usage already
         inside = (

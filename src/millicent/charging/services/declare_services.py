@@ -5,8 +5,8 @@ from datetime import datetime
 from django.db import connection
 
 from millicent.catalog.selectors import catalogue_of, latest_release
-from millicent.charging.declared import DeclaredCharging
-from millicent.charging.declaring import read_charging
+from millicent.charging.declared import DeclaredCharging, PolicyCounter
+from millicent.charging.declaring import read_charging, read_policy_counters
 from millicent.charging.models.people import ChargingDeclaration
 from millicent.charging.types_map import ServiceMap, default_service_map
 from millicent.kit.clock import to_ms
@@ -28,6 +28,12 @@ def declare_services(text: str, *, who: str, now: datetime, where: str = "chargi
     declared = _read(text, version=version + 1, where=where)
     ChargingDeclaration.objects.create(version=version + 1, text=text, declared_at_ms=to_ms(now), who=who)
     return declared
+
+
+def policy_counters_of(version: int) -> list[PolicyCounter]:
+    """The policy counters of an earlier declaration; none where there was none. Runs in a tenant's scope."""
+    kept = ChargingDeclaration.objects.filter(version=version).first()
+    return [] if kept is None else read_policy_counters(kept.text, where=f"charging.yaml, version {version}")
 
 
 def declared_charging() -> DeclaredCharging:

@@ -1,18 +1,12 @@
-"""The outbox: warn of what is near, and hand what waits to whoever brings it to people."""
+"""The outbox: hand what waits to whoever brings it to people."""
 
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
-
-from millicent.charging.history.notices import Occasion, notifications_of
-from millicent.charging.models.durability import ProjectedBalance
 from millicent.charging.models.people import Notification
 from millicent.charging.people import NotificationState, notice_word
 from millicent.charging.ports import Message, Notifier
-from millicent.charging.services.declare_services import declared_charging
-from millicent.charging.types import BucketKind, NoticeKind
-from millicent.kit.clock import MS_PER_DAY, MS_PER_SECOND, to_ms
+from millicent.kit.clock import MS_PER_SECOND, to_ms
 from millicent.kit.errors import Outage
 from millicent.kit.tenancy import tenant_scope
 
@@ -39,35 +33,6 @@ def deliver_notifications(*, tenant_id: UUID, notifier: Notifier, now: datetime)
             Notification.objects.filter(pk=each.pk).update(**_after(each, fault=fault, now_ms=to_ms(now)))
             delivered += fault == ""
     return delivered
-
-
-def warn_of_expiry(*, tenant_id: UUID, now: datetime, shard: int = 0) -> int:
-    """Notify of money that ends within the declared days, once for each end of a balance."""
-    with tenant_scope(tenant_id):
-        days = declared_charging().thresholds.expiry_near_days
-        told = Notification.objects.filter(
-            shard=shard, kind=int(NoticeKind.EXPIRY_NEAR), sequence=-OuterRef("bucket_id"),
-            happened_at_ms=OuterRef("valid_until_ms"),
-        )  # fmt: skip
-        near = ProjectedBalance.objects.filter(
-            ~Exists(told), shard=shard, kind=int(BucketKind.MONEY), remaining__gt=0, valid_until_ms__gt=to_ms(now),
-            valid_until_ms__lte=to_ms(now) + days * MS_PER_DAY,
-        )[:_AT_ONCE]  # fmt: skip
-        occasions = [
-            Occasion(
-                sequence=-each.bucket_id,  # below zero: no batch of the journal stands behind it
-                place=each.valid_until_ms // MS_PER_DAY,
-                kind=NoticeKind.EXPIRY_NEAR,
-                about="money",
-                billing_account_id=each.billing_account_id,
-                amount_nanos=each.remaining,
-                ends_at_ms=each.valid_until_ms,
-                happened_at_ms=each.valid_until_ms,
-            )
-            for each in near
-        ]
-        made = notifications_of(occasions, shard=shard, names={})
-        return len(Notification.objects.bulk_create(made, ignore_conflicts=True))
 
 
 def _delivered(each: Notification, *, notifier: Notifier) -> str:

@@ -1,8 +1,8 @@
 """Charges of the journal into the lake table `charged`, exactly once: one row for each usage whose price is final.
 
 The lake remembers the last batch that it has (writer, sequence), so it is asked before anything is written: a crash
-between lake and PostgreSQL only means that PostgreSQL hears of it later. Prices stand as the shard computed them; the
-rule and the zone are what the kernel of that process numbered, and are left out.
+between lake and PostgreSQL only means that PostgreSQL hears of it later. Prices stand as the shard computed them, with
+the names of the rule and the zone by which it found them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,14 +59,18 @@ CHARGED_COLUMNS = {
     "throttled": "Boolean",
     "reason": "Int16",
     "catalog_release": "Int32",
+    "rule": "String",  # by which it was priced; "" where none was, and in rows of a release that did not say it
+    "zone": "String",
     MONTH_COLUMN: "String",
 }
+ADDED_COLUMNS = ("rule", "zone")  # that a table of an older release does not have
 _AS_THEY_ARE = ("occurred_at_ms", "ended_at_ms", "subscription_id", "units", "charged_units", "bucket_units",
                 "amount_nanos", "uncollected_nanos", "reason")  # fmt: skip
 _RENAMED = {
     "billing_account_id": "account_id", "rating_group": "group", "uplink_bytes": "input_octets",
     "downlink_bytes": "output_octets", "catalog_release": "release",
 }  # fmt: skip
+_NAMED = {"rule": NameKind.RULE, "zone": NameKind.ZONE}
 _TRAFFIC = ("service", "direction", "call_type", "visited_network", "attributes")
 
 
@@ -80,21 +84,34 @@ def export_charges(*, tenant_id: UUID, lake: Lake, shard: int = 0) -> int:
         reached = found[-1].sequence if found else begun
         rows = charged_frame(found, names=_names(shard), shard=shard)
         if len(rows):
-            lake.append(CHARGED_TABLE, rows, writer=writer, sequence=reached, partition_by=(MONTH_COLUMN,))
+            lake.append(CHARGED_TABLE, rows, writer=writer, sequence=reached, partition_by=(MONTH_COLUMN,),
+                        added=ADDED_COLUMNS)  # fmt: skip
         if reached != position:
             move_reader(cursor, reader=READER, shard=shard, sequence=reached)
     return reached - position
 
 
 def _names(shard: int) -> Mapping[str, Sequence[str]]:
-    """Texts of plans and traffics by number. They stand in the database before the batch that uses them does."""
+    """Texts of what charges name, by number. They stand in the database before the batch that uses them does."""
+    kinds = (NameKind.PLAN, NameKind.TRAFFIC, NameKind.RULE, NameKind.ZONE)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT kind, text FROM charging_name WHERE shard = %s AND kind = ANY(%s) ORDER BY kind, number",
-            [shard, [NameKind.PLAN.value, NameKind.TRAFFIC.value]],
+            [shard, [each.value for each in kinds]],
         )
         rows = cursor.fetchall()
-    return {kind: [text for each, text in rows if each == kind] for kind in (NameKind.PLAN, NameKind.TRAFFIC)}
+    return {kind: [text for each, text in rows if each == kind] for kind in kinds}
+
+
+def scan_charged(lake: Lake) -> pl.LazyFrame | None:
+    """The table `charged` with all of CHARGED_COLUMNS, whatever release wrote it; None when nothing was charged yet."""
+    charged = lake.scan(CHARGED_TABLE)
+    if charged is None:
+        return None
+    known = charged.collect_schema().names()
+    return charged.with_columns(
+        (pl.col(name).fill_null("") if name in known else pl.lit("").alias(name)) for name in ADDED_COLUMNS
+    )
 
 
 def charged_frame(
@@ -107,6 +124,7 @@ def charged_frame(
     columns: dict[str, Any] = {name: charges[name] for name in _AS_THEY_ARE}
     columns |= {name: charges[field] for name, field in _RENAMED.items()}
     columns |= _traffic_columns(charges, names[NameKind.TRAFFIC]) | _plan_columns(charges, names[NameKind.PLAN])
+    columns |= {name: _texts_of(charges[name], names[kind]) for name, kind in _NAMED.items()}
     columns |= {
         "shard": np.full(len(charges), shard),
         "sequence": np.concatenate([np.full(len(each.batch.charges), each.sequence) for each in batches]),
@@ -128,6 +146,10 @@ def _received(each: JournalledBatch) -> np.ndarray[Any, np.dtype[np.int64]]:
     batch = each.batch
     received: np.ndarray[Any, np.dtype[np.int64]] = batch.commands["received_ms"][batch.charges["command"]]
     return received
+
+
+def _texts_of(numbers: np.ndarray[Any, np.dtype[np.int32]], texts: Sequence[str]) -> list[str]:
+    return [texts[each] if 0 <= each < len(texts) else "" for each in numbers.tolist()]
 
 
 def _traffic_columns(charges: Rows, texts: Sequence[str]) -> dict[str, list[str]]:

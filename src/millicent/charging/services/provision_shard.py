@@ -17,11 +17,11 @@ from millicent.charging.declared import DeclaredCharging
 from millicent.charging.models.people import ProvisioningPosition
 from millicent.charging.ports import BalancePort
 from millicent.charging.provisioning.changes import LOOK_BACK_MS, accounts_affected
-from millicent.charging.provisioning.command_rows import policy_rows
+from millicent.charging.provisioning.command_rows import counter_rows, policy_rows, threshold_rows
 from millicent.charging.provisioning.difference import commands_between, commands_of_load, digests_of, part_of
 from millicent.charging.provisioning.live_facts import live_facts
 from millicent.charging.provisioning.telling import Provisioned, Telling
-from millicent.charging.services.declare_services import declared_charging, service_map
+from millicent.charging.services.declare_services import declared_charging, policy_counters_of, service_map
 from millicent.charging.services.welcome_arrivals import Arrivals
 from millicent.charging.types_map import QuotaPolicy
 from millicent.kit.clock import MS_PER_DAY, to_ms
@@ -56,6 +56,7 @@ def provision_shard(
         except NoReleaseInForce:
             return Provisioned()
         declared = declared_charging()
+        before = policy_counters_of(position.declared_version) if position else []
         policies = policies_in_force(declared)
     if position is None:
         position = _begin(tenant_id, shard=shard, now_ms=to_ms(now))
@@ -65,6 +66,9 @@ def provision_shard(
     declaration_is_new = newest != (position.declared_version, position.release_number)
     if declaration_is_new:
         telling.tell(policy_rows(policies, names=telling.names, at_ms=to_ms(now)))
+        telling.tell(threshold_rows(declared.thresholds, at_ms=to_ms(now)))
+        counters = counter_rows(declared.policy_counters, before=before, names=telling.names, at_ms=to_ms(now))
+        telling.tell(counters)
     if position.loaded:
         told = _follow(
             tenant_id, telling, released=released, declared=declared, position=position, now_ms=to_ms(now),

@@ -9,10 +9,9 @@ import polars as pl
 
 from millicent.billing.live import Releases
 from millicent.charging.models.plans import ShardEntry
-from millicent.charging.provisioning.difference import together
 from millicent.charging.provisioning.telling import Telling
 from millicent.charging.services.record_usage import opening_usage, tell_usage
-from millicent.charging.types import Rows, Status
+from millicent.charging.types import Rows, Status, stacked
 from millicent.kit.clock import to_ms
 from millicent.kit.lake import Lake
 from millicent.kit.tenancy import tenant_scope
@@ -35,7 +34,7 @@ class Arrivals:
         ids = come.filter(pl.col("status") != int(Status.GONE))["subscription_id"]
         with tenant_scope(self.tenant_id):
             self._enter(come.filter(pl.col("status") != int(Status.GONE)))
-        telling.tell(together(blocks[:-1]))
+        telling.tell(stacked(blocks[:-1]))
         if self.lake is not None and len(ids):
             with tenant_scope(self.tenant_id):
                 usage = opening_usage(ids, lake=self.lake, released=self.released, now=self.now, shard=self.shard)

@@ -34,16 +34,16 @@ def change_payer(
         from millicent.customers.services.change_payer import change_payer as change
         from millicent.customers.types import Signature
 
-        now, at_ms = _instants(code, since)
+        now, at_ms = now_and_then(code, since)
         change(
             code=code,
             payer=payer,
             at_ms=at_ms,
-            billed_until_ms=_billed_until(code, payer, at_ms=at_ms),
+            billed_until_ms=billed_until(code, payer, at_ms=at_ms),
             now=now,
             signature=Signature(who=who or getpass.getuser(), why=why),
         )
-    _show(code, "payer", payer, at_ms=at_ms, as_json=as_json)
+    show_changed(code, "payer", payer, at_ms=at_ms, as_json=as_json)
 
 
 def change_segment(
@@ -59,16 +59,16 @@ def change_segment(
         from millicent.customers.services.change_segment import change_segment as change
         from millicent.customers.types import Signature
 
-        now, at_ms = _instants(code, since)
+        now, at_ms = now_and_then(code, since)
         change(
             code=code,
             segment=segment,
             at_ms=at_ms,
-            billed_until_ms=_billed_until(code, at_ms=at_ms),
+            billed_until_ms=billed_until(code, at_ms=at_ms),
             now=now,
             signature=Signature(who=who or getpass.getuser(), why=why),
         )
-    _show(code, "segment", segment, at_ms=at_ms, as_json=as_json)
+    show_changed(code, "segment", segment, at_ms=at_ms, as_json=as_json)
 
 
 def exempt(
@@ -87,7 +87,7 @@ def exempt(
         from millicent.customers.services.grant_exemption import grant_exemption
         from millicent.customers.types import Signature, TaxExemption
 
-        now, at_ms = _instants(code, since)
+        now, at_ms = now_and_then(code, since)
         grant_exemption(
             code=code,
             exemption=TaxExemption(
@@ -95,13 +95,13 @@ def exempt(
                 jurisdiction=jurisdiction,
                 certificate=certificate,
                 effective_from_ms=at_ms,
-                effective_until_ms=_instants(code, until, option="--until")[1] if until else None,
+                effective_until_ms=now_and_then(code, until, option="--until")[1] if until else None,
             ),
-            billed_until_ms=_billed_until(code, at_ms=at_ms),
+            billed_until_ms=billed_until(code, at_ms=at_ms),
             now=now,
             signature=Signature(who=who or getpass.getuser(), why=why),
         )
-    _show(code, "exempt by", certificate, at_ms=at_ms, as_json=as_json)
+    show_changed(code, "exempt by", certificate, at_ms=at_ms, as_json=as_json)
 
 
 def end_exemption(
@@ -117,19 +117,19 @@ def end_exemption(
         from millicent.customers.services.grant_exemption import end_exemption as end
         from millicent.customers.types import Signature
 
-        now, at_ms = _instants(code, since)
+        now, at_ms = now_and_then(code, since)
         end(
             code=code,
             certificate=certificate,
             at_ms=at_ms,
-            billed_until_ms=_billed_until(code, at_ms=at_ms),
+            billed_until_ms=billed_until(code, at_ms=at_ms),
             now=now,
             signature=Signature(who=who or getpass.getuser(), why=why),
         )
-    _show(code, "no longer exempt by", certificate, at_ms=at_ms, as_json=as_json)
+    show_changed(code, "no longer exempt by", certificate, at_ms=at_ms, as_json=as_json)
 
 
-def _instants(code: str, text: str, *, option: str = "--from") -> tuple[datetime, int]:
+def now_and_then(code: str, text: str, *, option: str = "--from") -> tuple[datetime, int]:
     """Now, and the instant that was asked for."""
     from millicent.customers.errors import UnknownAccount
     from millicent.customers.selectors import account_places
@@ -157,7 +157,7 @@ def _read_instant(text: str, *, zone: str) -> int | None:
     return to_ms(instant) if instant.tzinfo is not None else None
 
 
-def _billed_until(*codes: str, at_ms: int) -> int:
+def billed_until(*codes: str, at_ms: int) -> int:
     """The later end of what whoever pays for these accounts now has on bills; 0: nothing."""
     from millicent.billing.history import billed_until
     from millicent.customers.selectors import billing_accounts
@@ -168,5 +168,5 @@ def _billed_until(*codes: str, at_ms: int) -> int:
     return max(billed_until(sorted(payers)).values(), default=0)
 
 
-def _show(code: str, what: str, value: str, *, at_ms: int, as_json: bool) -> None:
+def show_changed(code: str, what: str, value: str, *, at_ms: int, as_json: bool) -> None:
     show_record("Changed", {"billing account": code, what: value, "from": from_ms(at_ms).isoformat()}, as_json=as_json)

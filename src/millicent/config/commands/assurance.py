@@ -72,11 +72,12 @@ def show_live(found: "LiveAgainstBill") -> None:
             from_ms(each.occurred_at_ms).isoformat(timespec="seconds"),
             format_plain(each.live_nanos, each.currency),
             format_plain(each.bill_nanos, each.currency),
+            " / ".join(dict.fromkeys((each.live_price or "-", each.bill_price or "-"))),
         )
         for each in found.differences
     ]
     if rows:
-        columns = ("reason", "payer", "subscription", "service", "began", "live", "bill")
+        columns = ("reason", "payer", "subscription", "service", "began", "live", "bill", "priced by")
         show_table("Differences", columns, rows, as_json=False)
 
 

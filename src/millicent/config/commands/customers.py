@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from millicent.config.commands import account_terms
+from millicent.config.commands import account_identity, account_terms
 from millicent.config.output import JSON_OPTION, say, show_json, show_record, show_table
 from millicent.config.setup import tenant_work
 from millicent.kit.clock import from_ms, system_now
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 app.command("change-payer")(account_terms.change_payer)
 app.command("change-segment")(account_terms.change_segment)
+app.command("change-language")(account_identity.change_language)
+app.command("change-tax-place")(account_identity.change_tax_place)
+app.command("change-tax-number")(account_identity.change_tax_number)
+app.command("change-reseller")(account_identity.change_reseller)
+app.command("change-address")(account_identity.change_address)
+app.command("change-name")(account_identity.change_name)
+app.command("change-contact")(account_identity.change_contact)
+app.command("history")(account_identity.history)
 app.command("exempt")(account_terms.exempt)
 app.command("end-exemption")(account_terms.end_exemption)
 

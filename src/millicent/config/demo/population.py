@@ -5,12 +5,15 @@ Nothing here touches a store. The same seed and size give the same files.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from random import Random
 
 import polars as pl
+from stdnum.fr import siren as french_firm
 
 from millicent.config.demo.names import FAMILY, FORMS, GIVEN, STREETS, TRADES
+from millicent.customers.rules import is_sound_tax_number
 
 OPENED = "2026-09-01"
 _PLACES = (  # country, jurisdiction, zone, language, share in a thousand
@@ -122,11 +125,23 @@ def _firm(made: Population, *, segment: str = "business", reseller: str = "", pl
             "kind": "organisation",
             "business": "yes",
             "segment": segment,
-            "tax_number": f"{place.country}X{made.chance.randint(10**7, 10**8 - 1)}",
+            "tax_number": _tax_number(made, country=place.country),
             "reseller": reseller,
         }
     )
     return code
+
+
+def _tax_number(made: Population, *, country: str) -> str:
+    """The next number above a drawn one whose check digits are right: nobody's in particular."""
+    drawn = made.chance.randint(10**7, 10**8 - 10**4)
+    if country == "FR":
+        siren = next(number for number in count(drawn * 10) if french_firm.is_valid(str(number)))
+        return f"FR{(12 + 3 * (siren % 97)) % 97:02d}{siren}"
+    start = {"ES": "B", "PT": "5"}.get(country)
+    if start is None:
+        return ""
+    return next(text for number in count(drawn) if is_sound_tax_number(text := f"{start}{number}", country=country))
 
 
 def _account_row(code: str, *, name: str, place: Place, address: str) -> dict[str, str]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from millicent.customers import selectors
-from millicent.customers.columns import ACCOUNT_COLUMNS, DATE_CURE, cycle_parts
+from millicent.customers.columns import ACCOUNT_COLUMNS, DATE_CURE, TAX_NUMBER_CURE, cycle_parts
 from millicent.customers.errors import ParentTwice
-from millicent.customers.rules import above, may_pay
+from millicent.customers.rules import above, is_sound_tax_number, may_pay
 from millicent.customers.services.open_billing_accounts import Family, read_family
 from millicent.customers.types import NEW_ACCOUNT_COLUMNS
 from millicent.kit.intake import TextTable, fault_rows, free_columns, no_faults, parse_columns, parse_instants
@@ -33,6 +33,7 @@ def check_accounts(table: TextTable) -> CheckedAccounts:
     rows, date_faults = _read_dates(parsed, file=table.file)
     rows = _as_accounts(rows)
     faults = pl.concat([faults, date_faults, _twice(rows, file=table.file), _half_exemptions(rows, file=table.file)])
+    faults = pl.concat([faults, _unsound_tax_numbers(rows, file=table.file)])
     sound = rows.join(faults, on="row", how="anti")
     standing, changed = _against_the_tables(sound, file=table.file)
     new = sound.join(standing, on="row", how="anti").join(changed, on="row", how="anti")
@@ -101,6 +102,17 @@ def _half_exemptions(rows: pl.DataFrame, *, file: str) -> pl.DataFrame:
         problem="is half an exemption, or ends before it begins",
         cure="Give kind, jurisdiction, certificate and from, and an until that is later.",
     )
+
+
+def _unsound_tax_numbers(rows: pl.DataFrame, *, file: str) -> pl.DataFrame:
+    told = rows.filter((pl.col("tax_number") != "") & pl.col("country").is_not_null())
+    wrong = [
+        not is_sound_tax_number(number, country=country)
+        for number, country in told.select("tax_number", "country").iter_rows()
+    ]
+    problem = pl.format("is no tax number of {}", "country")
+    bad = told.filter(pl.Series(wrong, dtype=pl.Boolean))
+    return fault_rows(bad, file=file, column="tax_number", problem=problem, cure=TAX_NUMBER_CURE)
 
 
 def _against_the_tables(sound: pl.DataFrame, *, file: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -91,6 +91,7 @@ def believed_terms(account: BillingAccount) -> Terms:
                 is_business=row.is_business,
                 tax_number=row.tax_number,
                 reseller=row.reseller,
+                address=row.address,
             ),
             learned_at_ms=row.recorded_at_ms,
             row_id=row.pk,
@@ -116,6 +117,7 @@ def _write(account: BillingAccount, *, rewritten: Rewritten[AccountTerms], now_m
             is_business=span.content.is_business,
             tax_number=span.content.tax_number,
             reseller=span.content.reseller,
+            address=span.content.address,
             recorded_at_ms=now_ms,
         )
         for span in rewritten.added

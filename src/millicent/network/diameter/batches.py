@@ -22,6 +22,7 @@ from millicent.network.diameter.codec import (
     encode_answers,
     refused_openings,
 )
+from millicent.network.diameter.currencies import refuse_other_currencies
 from millicent.network.diameter.dictionary import dictionary
 from millicent.network.diameter.kernel import rows as loops
 from millicent.network.diameter.kernel.slots import SLOT_NAMES
@@ -138,6 +139,8 @@ class Batches:
             ranks=self._naming.ranks, realm=self._realm, host=self._host,
         )  # fmt: skip
         self._naming.name_parties(requests)
+        if (requests.units["currency"] >= 0).any():
+            await refuse_other_currencies(requests, port=self._port, now_ms=self._now_ms())
         rows, octets = self._numbered(requests)
         while rows < 0:
             await self._name_strangers(requests)

@@ -1,12 +1,13 @@
 """Batches of Credit-Control requests: bytes to rows of commands, rows of answers to bytes."""
 
+import ipaddress
 from dataclasses import dataclass
 
 import numpy as np
 
 from millicent.charging.types import Result, Rows
 from millicent.kit.kernels import Int64s, UInt8s
-from millicent.network.diameter.dictionary import tables
+from millicent.network.diameter.dictionary import dictionary, tables
 from millicent.network.diameter.kernel import decode as walk
 from millicent.network.diameter.kernel.encode import PER_MESSAGE, PER_UNITS, Out, encode
 from millicent.network.diameter.kernel.layout import MESSAGE, UNITS
@@ -51,21 +52,37 @@ class Requests:
 class Final:
     """What to do when the last slice is used, as one policy has it."""
 
-    redirect_type: int = 2  # Redirect-Address-Type: URL
     redirect_address: str = ""
-    filter_ids: tuple[str, ...] = ()
+    filter_ids: tuple[str, ...] = ()  # names of filters that the client has, or rules ("permit out ip from any to ...")
 
     def blocks(self) -> tuple[bytes, bytes, bytes]:
         """Final-Unit-Indication for TERMINATE, REDIRECT and RESTRICT."""
         server: Field = (
             "Redirect-Server",
-            [("Redirect-Address-Type", self.redirect_type), ("Redirect-Server-Address", self.redirect_address)],
+            [
+                ("Redirect-Address-Type", _address_type(self.redirect_address)),
+                ("Redirect-Server-Address", self.redirect_address),
+            ],
         )
         return (
             _final_unit([("Final-Unit-Action", 0)]),
             _final_unit([("Final-Unit-Action", 1), server]),
-            _final_unit([("Final-Unit-Action", 2), *(("Filter-Id", each) for each in self.filter_ids)]),
+            _final_unit([("Final-Unit-Action", 2), *(_filter(each) for each in self.filter_ids)]),
         )
+
+
+def _address_type(address: str) -> int:
+    """Redirect-Address-Type (RFC 8506 clause 8.38) by how the address is written."""
+    kinds = dictionary().values["Redirect-Address-Type"]
+    try:
+        return kinds[f"ipv{ipaddress.ip_address(address).version}"]
+    except ValueError:
+        return kinds["sip_uri" if address.lower().startswith(("sip:", "sips:")) else "url"]
+
+
+def _filter(said: str) -> Field:
+    """An IPFilterRule (RFC 6733 clause 4.3.1) begins with what it does; all else names a filter of the client."""
+    return ("Restriction-Filter-Rule" if said.startswith(("permit ", "deny ")) else "Filter-Id"), said
 
 
 def _final_unit(fields: list[Field]) -> bytes:

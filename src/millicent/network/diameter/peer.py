@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 HANDSHAKE_SECONDS = 10
 PRODUCT = "Millicent"
 THREE_GPP = 10415
-_MOST_UNPARSED = 4 * 1024 * 1024
+_MOST_UNFRAMED = 64 * 1024  # bytes of one connection; then it is looked at once whether it may go on
+_FRAMED_WITHIN_SECONDS = 1 / 50  # also while no batch is gathered: watchdogs are answered, flow is looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,9 @@ class PeerConnection(asyncio.Protocol):
         self.closing = False
         self.transport: asyncio.Transport
         self._left = b""
+        self._unread: list[bytes] = []  # came since it was last framed
+        self._unread_bytes = 0
+        self._framing: asyncio.TimerHandle | None = None
         self._paused = False
         self._choked = False
         self._watchdog = Watchdog()
@@ -70,11 +74,14 @@ class PeerConnection(asyncio.Protocol):
         self.closing = True
         if self._timer:
             self._timer.cancel()
+        if self._framing:
+            self._framing.cancel()
         for told, timer in list(self._asked.values()):
             timer.cancel()
             told(None)
         self._asked.clear()
         self.pieces.clear()
+        self._unread.clear()
         self.server.lost(self)
 
     def pause_writing(self) -> None:
@@ -87,11 +94,32 @@ class PeerConnection(asyncio.Protocol):
         self._look_at_flow()
 
     def data_received(self, chunk: bytes) -> None:
-        raw = self._left + chunk if self._left else chunk
-        start, end, position, fault = frame(as_bytes(raw), largest=self.server.settings.largest_message_bytes)
-        self._left = raw[position:]
+        """What comes is framed when the next batch is gathered: many small chunks then cost as much as one."""
         self._heard = True
         self._watchdog.on_receive(is_watchdog_answer=False)
+        if not self._unread:
+            self._framing = asyncio.get_running_loop().call_later(_FRAMED_WITHIN_SECONDS, self.frame)
+        self._unread.append(chunk)
+        self._unread_bytes += len(chunk)
+        if not self.host or self._unread_bytes > _MOST_UNFRAMED:
+            self.frame()
+        else:
+            self.server.wake()
+
+    def frame(self) -> None:
+        """Find the messages in what came, and meet them."""
+        if not self._unread:
+            return
+        if self._framing:
+            self._framing.cancel()
+        if self.closing:
+            self._unread.clear()
+            return
+        raw = b"".join((self._left, *self._unread))
+        self._unread.clear()
+        self._unread_bytes = 0
+        start, end, position, fault = frame(as_bytes(raw), largest=self.server.settings.largest_message_bytes)
+        self._left = raw[position:]
         if start.size:
             self._sort(raw, start, end)
         if fault and not self.closing:

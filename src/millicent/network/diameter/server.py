@@ -137,6 +137,8 @@ class DiameterServer:
         while True:
             await self._woken.wait()
             has_place = await self._take_place()
+            for connection in [*self.connections]:
+                connection.frame()
             batch = gather(self.connections)
             if batch is None:
                 self._woken.clear()

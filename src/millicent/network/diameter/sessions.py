@@ -76,27 +76,33 @@ class Sessions:
         for row in said[np.unique(messages["peer"][said], return_index=True)[1]]:
             route = self._naming.routes_by_key.get(int(messages["peer"][row]))
             if route:
-                self.state_of(route.host, realm=route.realm, state=int(messages["origin_state"][row]))
+                self.state_of(
+                    route.host, realm=route.realm, state=int(messages["origin_state"][row]), number=route.number
+                )
 
     # restarted clients
 
-    def state_of(self, host: str, *, realm: str, state: int) -> None:
-        """A client's Origin-State-Id; when it rises, the client has forgotten every session before it."""
+    def state_of(self, host: str, *, realm: str, state: int, number: int | None = None) -> None:
+        """A client's Origin-State-Id; when it rises, the client has forgotten every session before it.
+
+        `number` is its NameKind.PEER where that is known: the old sessions are then closed before anything that came
+        with this state is submitted, so that what it begins now is not taken for what it lost.
+        """
         known = self._states.get(host.lower())
         if known is not None and 0 < (state - known) & 0xFFFFFFFF < _HALF and self._settings.close_on_restart:
-            self._run(self._close_all(host, realm=realm))
+            self._run(self._close_all(host, realm=realm, number=number))
         if known is None or 0 < (state - known) & 0xFFFFFFFF < _HALF:
             self._states[host.lower()] = state
 
-    async def _close_all(self, host: str, *, realm: str) -> None:
+    async def _close_all(self, host: str, *, realm: str, number: int | None) -> None:
         """CLOSE with no key: every session of a peer."""
         raw = host.encode()
         with suppress(Outage):
-            route = await self._naming.name_peer(
-                key=int(hashed(as_bytes(raw), 0, len(raw), PEER_SEED)), host=host, realm=realm
-            )
+            if number is None:
+                key = int(hashed(as_bytes(raw), 0, len(raw), PEER_SEED))
+                number = (await self._naming.name_peer(key=key, host=host, realm=realm)).number
             rows = self._closing(1)
-            rows["peer"] = route.number
+            rows["peer"] = number
             await self._port.submit(rows)
 
     def _closing(self, count: int) -> Rows:

@@ -1,16 +1,19 @@
 """The shard's answers in words: what is granted, or why not, as RFC 9457 says it."""
 
 from datetime import UTC
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 import numpy as np
 
-from millicent.charging.types import NO_LIMIT, FinalAction, Result, Unit
+from millicent.charging.types import ANSWER, NO_LIMIT, FinalAction, Result, Unit
 from millicent.kit.clock import from_ms
 from millicent.kit.money import format_plain
 from millicent.network.http.messages import Authorise, Granted, Money, Operation, Problem
 from millicent.network.http.naming import Naming
 
+Answer = dict[str, int]  # a row of ANSWER: read as a whole, once
+_FIELDS: Final = ANSWER.names or ()
 Final_ = Literal["", "terminate", "redirect", "restrict"]
 _FINALS: Final[dict[int, Final_]] = {
     int(FinalAction.NONE): "",
@@ -44,15 +47,16 @@ _PROBLEMS: Final = {
 assert {each for each in Result if each is not Result.DONE} == _PROBLEMS.keys()
 
 
-async def read_answer(operation: Operation, answer: np.void, *, naming: Naming) -> Granted | Problem:
+async def read_answer(operation: Operation, row: np.void, *, naming: Naming) -> Granted | Problem:
     """How an operation went. To authorise, "no" is an answer and no problem: a switch asks how long it may allow."""
-    result = Result(int(answer["result"]))
-    currency = await naming.currency(int(answer["currency"]))
+    answer: Answer = dict(zip(_FIELDS, row.item(), strict=True))
+    result = Result(answer["result"])
+    currency = await naming.currency(answer["currency"])
     if result is Result.DONE or (isinstance(operation, Authorise) and result in (Result.INSUFFICIENT,)):
         return _granted(operation, answer, result=result, currency=currency)
     status, title, detail = _PROBLEMS[result]
     if result is Result.NOT_PRICED:
-        detail = f"{detail} (reason {int(answer['reason'])})"
+        detail = f"{detail} (reason {answer['reason']})"
     return Problem(
         title=title,
         status=status,
@@ -62,9 +66,9 @@ async def read_answer(operation: Operation, answer: np.void, *, naming: Naming) 
     )
 
 
-def _granted(operation: Operation, answer: np.void, *, result: Result, currency: str) -> Granted:
-    unit = Unit(int(answer["unit"])) if 0 <= int(answer["unit"]) <= Unit.MONEY_NANOS else None
-    granted = int(answer["granted_units"])
+def _granted(operation: Operation, answer: Answer, *, result: Result, currency: str) -> Granted:
+    unit = Unit(answer["unit"]) if 0 <= answer["unit"] <= Unit.MONEY_NANOS else None
+    granted = answer["granted_units"]
     known = granted if granted >= 0 else None
     if isinstance(operation, Authorise) and result is not Result.DONE:
         known = max(granted, 0)  # less than was asked for
@@ -75,10 +79,10 @@ def _granted(operation: Operation, answer: np.void, *, result: Result, currency:
         unit="" if unit is None or known is None else _UNITS[unit],
         granted=known,
         maximum_duration_seconds=known if unit is Unit.SECONDS else None,
-        final=_FINALS.get(int(answer["final"]), ""),
-        ask_again_within_seconds=_said(answer["validity_seconds"]) or None,
-        ask_again_at=_said(answer["threshold_units"]) or None,
-        price_changes_at=_instant(int(answer["tariff_change_ms"])),
+        final=_FINALS.get(answer["final"], ""),
+        ask_again_within_seconds=max(answer["validity_seconds"], 0) or None,
+        ask_again_at=max(answer["threshold_units"], 0) or None,
+        price_changes_at=_instant(answer["tariff_change_ms"]),
         throttled=bool(answer["throttled"]),
         charged=_money(answer["charged_nanos"], currency),
         session_total=_money(answer["session_nanos"], currency),
@@ -89,19 +93,16 @@ def _granted(operation: Operation, answer: np.void, *, result: Result, currency:
     )
 
 
-def _said(quantity: np.integer) -> int:
-    return max(int(quantity), 0)
-
-
 def _instant(instant_ms: int) -> str | None:
     return from_ms(instant_ms).astimezone(UTC).isoformat().replace("+00:00", "Z") if instant_ms > 0 else None
 
 
-def _money(nanos: np.integer, currency: str) -> Money | None:
+@lru_cache(maxsize=16_384)
+def _money(nanos: int, currency: str) -> Money | None:
     """None for an amount without an end, and where the currency is not known: a number alone would be guessed at."""
-    if not currency or int(nanos) >= NO_LIMIT:
+    if not currency or nanos >= NO_LIMIT:
         return None
-    return Money(amount=format_plain(int(nanos), currency), currency=currency)
+    return Money(amount=format_plain(nanos, currency), currency=currency)
 
 
 assert set(_FINALS.values()) == set(get_args(Final_))

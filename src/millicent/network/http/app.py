@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -56,6 +57,7 @@ _KINDS: Final[dict[str, Any]] = {
     "refund": Refund,
     "batch": Batch,
 }
+_READING: Final = ("GET", "HEAD")
 _JSON: Final = ("content-type", "application/json")
 _PROBLEM: Final = ("content-type", "application/problem+json")
 Headers = Sequence[tuple[str, str]]
@@ -72,7 +74,8 @@ class Protocol_(Protocol):
 class Refused(Exception):
     """A request is refused before anybody was asked."""
 
-    def __init__(self, status: int, title: str, detail: str, *, code: str) -> None:
+    def __init__(self, status: int, title: str, detail: str, *, code: str, allow: str = "") -> None:
+        self.allow = allow
         self.problem = Problem(title=title, status=status, detail=detail, code=code)
 
 
@@ -102,19 +105,20 @@ class ChargingApp:
                 return  # whoever asked has gone; what was done stays done, and the same again is answered
             finally:
                 self._being_answered -= 1
-        metrics.PACKETS.labels(protocol="http", outcome=str(status)).inc()
+        _counted(status).inc()
         with suppress(ProtocolClosed):
             protocol.response_bytes(status, list(headers), body)
 
     async def _answer(self, scope: Any, protocol: Protocol_) -> tuple[int, Headers, bytes]:
         try:
-            if scope.method == "GET" and scope.path == "/openapi.json":
-                return 200, [_JSON], self._document
+            if scope.path == "/openapi.json":
+                return self._describe(scope.method)
             application, name = self._admit(scope)
             said = await self._read(name, scope, protocol)
             return await self._charge(said, application=application, key=scope.headers.get("idempotency-key") or "")
         except Refused as refused:
-            return self._told(refused.problem)
+            status, headers, body = self._told(refused.problem)
+            return status, [*headers, *([("allow", refused.allow)] if refused.allow else [])], body
         except Refusal as refusal:
             return self._told(unusable(refusal))
         except ProtocolClosed:
@@ -127,6 +131,11 @@ class ChargingApp:
             structlog.get_logger("millicent.http").exception("charging request failed", code=code)
             return self._failed(500, "We broke", "the defect was logged", code)
 
+    def _describe(self, method: str) -> tuple[int, Headers, bytes]:
+        if method not in _READING:
+            raise Refused(405, "Another method", "this is only read", code="method", allow=", ".join(_READING))
+        return 200, [_JSON], self._document
+
     def _admit(self, scope: Any) -> tuple[Application, str]:
         """Who asks for what. The path is looked at last: a stranger learns nothing."""
         application = self._settings.application_of(scope.headers.get("authorization") or "")
@@ -136,7 +145,7 @@ class ChargingApp:
         if not scope.path.startswith(PREFIX) or name not in _KINDS:
             raise Refused(404, "Nothing is here", f"charge at {PREFIX} and one of {', '.join(_KINDS)}", code="no_path")
         if scope.method != "POST":
-            raise Refused(405, "Another method", "everything here is a POST", code="method")
+            raise Refused(405, "Another method", "everything here is a POST", code="method", allow="POST")
         return application, name
 
     async def _read(self, name: str, scope: Any, protocol: Protocol_) -> Operation | Batch:
@@ -172,6 +181,11 @@ class ChargingApp:
 
     def _failed(self, status: int, title: str, detail: str, code: str) -> tuple[int, Headers, bytes]:
         return self._told(Problem(title=title, status=status, detail=detail, code=code))
+
+
+@cache
+def _counted(status: int) -> Any:
+    return metrics.PACKETS.labels(protocol="http", outcome=str(status))
 
 
 async def _bounded(scope: Any, protocol: Protocol_) -> bytes:

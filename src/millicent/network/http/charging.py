@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from millicent.charging.types import ChargingPort, Result, Rows
+from millicent.charging.types import ChargingPort, Result, Rows, stacked
 from millicent.kit.errors import Refusal
 from millicent.network.http.answering import read_answer
 from millicent.network.http.applications import Application
@@ -54,7 +54,7 @@ class Charging:
     async def _submit(self, written: Sequence[Written]) -> list[Rows]:
         if len(written) == 1:
             return [await self._port.submit(written[0].rows, written[0].text)]
-        rows = np.concatenate([each.rows for each in written])
+        rows = stacked([each.rows for each in written])
         texts, at, start = b"", [], 0
         for each in written:
             if each.text:

@@ -13,6 +13,8 @@ from millicent.network.http.applications import HttpSettings
 
 _LOOK_SECONDS: Final = 1 / 50
 _OPEN_SECONDS: Final = 10
+_BACKLOG: Final = 1_024
+MOST_CONNECTIONS: Final = 4_096  # of them granian keeps; who comes when all are taken waits to be let in
 
 
 class HttpDoor:
@@ -28,6 +30,8 @@ class HttpDoor:
             interface=Interfaces.RSGI,
             websockets=False,
             log_enabled=False,
+            backlog=_BACKLOG,
+            backpressure=MOST_CONNECTIONS,
             ssl_cert=Path(settings.certificate) if settings.certificate else None,
             ssl_key=Path(settings.key) if settings.key else None,
         )

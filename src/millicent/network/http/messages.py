@@ -98,7 +98,7 @@ class Batch(Struct, kw_only=True, forbid_unknown_fields=True):
     operations: Annotated[list[Operation], Meta(min_length=1, max_length=1000)]
 
 
-class Money(Struct, kw_only=True):
+class Money(Struct, kw_only=True, frozen=True):
     amount: str
     currency: str
 

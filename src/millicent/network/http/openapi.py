@@ -33,9 +33,12 @@ _REFUSALS: Final = {
     "402": "Not enough is left",
     "403": "Barred",
     "404": "No such subscriber or session",
+    "405": "Another method: Allow says which",
+    "408": "The body took too long",
     "409": "Done before by another request, or out of order",
     "413": "Too large",
     "422": "It cannot be charged",
+    "500": "We broke: the defect was logged, the same again is safe",
     "503": "Try the same again after Retry-After seconds",
 }
 _PLACE: Final = "#/components/schemas/{name}"
@@ -51,7 +54,8 @@ def openapi_document() -> dict[str, Any]:
             "title": "Millicent charging",
             "version": __version__,
             "description": "Charging in real time for switches and applications. No answer is given that is not "
-            "durable; the same request again is answered as before.",
+            "durable; the same request again is answered as before. Whole numbers are written without a fraction: 60, "
+            "never 60.0. A field that is not described here is refused.",
         },
         "security": [{"token": []}],
         "paths": {
@@ -63,7 +67,8 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _operation(name: str, request: Any, answer: Any, *, keyed: bool) -> dict[str, Any]:
-    key = {"name": "Idempotency-Key", "in": "header", "required": True, "schema": {"type": "string", "maxLength": 200}}
+    text = {"type": "string", "minLength": 1, "maxLength": 200}
+    key = {"name": "Idempotency-Key", "in": "header", "required": True, "schema": text}
     problem = {"application/problem+json": {"schema": _reference(Problem)}}
     return {
         "operationId": name,

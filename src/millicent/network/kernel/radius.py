@@ -13,8 +13,8 @@ SOUND, TOO_SHORT, BAD_LENGTH, BAD_ATTRIBUTE = range(4)
 # Columns of a row. Of a text: where its value begins in the datagram, and how many bytes it has.
 FAULT, CODE, IDENTIFIER, LENGTH, STATUS, SESSION_SECONDS, INPUT_OCTETS, OUTPUT_OCTETS, DELAY_SECONDS = range(9)
 EVENT_SECONDS, NAS_ADDRESS, FRAMED_ADDRESS, SIGNATURE, PROXY_STATE, EVENT_CAUSE, INPUT_HIGH, OUTPUT_HIGH = range(9, 17)
-USER, USER_BYTES, SESSION, SESSION_BYTES, NAS, NAS_BYTES, CALLING, CALLING_BYTES = range(17, 25)
-COLUMNS = 25
+USER, USER_BYTES, SESSION, SESSION_BYTES, NAS, NAS_BYTES, CALLING, CALLING_BYTES, CLASS, CLASS_BYTES = range(17, 27)
+COLUMNS = 27
 
 _HEADER = 20
 _GIGAWORD = 2**32
@@ -70,6 +70,8 @@ def _text_column(kind: int) -> int:
         return NAS
     if kind == 31:
         return CALLING
+    if kind == 25:
+        return CLASS
     return ABSENT
 
 
@@ -81,7 +83,7 @@ def walk_radius(
 ) -> None:
     """Find the attributes of every datagram. Of an attribute that stands twice the first counts.
 
-    Octets and gigawords are put together: RFC 2869 clause 5.1.
+    Octets and gigawords are put together (RFC 2869 clause 5.1), also where octets that are 0 were left out.
     """
     for row in range(sizes.shape[0]):
         for column in range(COLUMNS):
@@ -120,7 +122,9 @@ def walk_radius(
             if kind == 33 and found[row, PROXY_STATE] == ABSENT:
                 found[row, PROXY_STATE] = at
             at += whole
-        if found[row, INPUT_OCTETS] != ABSENT and found[row, INPUT_HIGH] != ABSENT:
+        if found[row, INPUT_HIGH] > 0:
+            found[row, INPUT_OCTETS] = max(found[row, INPUT_OCTETS], 0)
             found[row, INPUT_OCTETS] += min(found[row, INPUT_HIGH], _MOST_GIGAWORDS) * _GIGAWORD
-        if found[row, OUTPUT_OCTETS] != ABSENT and found[row, OUTPUT_HIGH] != ABSENT:
+        if found[row, OUTPUT_HIGH] > 0:
+            found[row, OUTPUT_OCTETS] = max(found[row, OUTPUT_OCTETS], 0)
             found[row, OUTPUT_OCTETS] += min(found[row, OUTPUT_HIGH], _MOST_GIGAWORDS) * _GIGAWORD

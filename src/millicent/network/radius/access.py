@@ -23,6 +23,8 @@ class Access:
     offering: str
     profile: Profile = NO_PROFILE
     framed_address: str = ""
+    framed_ipv6_prefix: str = ""
+    delegated_ipv6_prefix: str = ""
     credential: KeptCredential | None = None
 
 

@@ -81,13 +81,7 @@ class Authentication:
             structlog.get_logger("millicent.radius").info("access refused", result=int(answer["result"]))
             return _reject(_REFUSED.get(Result(int(answer["result"])), "nothing is left"))
         return Code.ACCESS_ACCEPT, [
-            *session_attributes(
-                client,
-                profile=access.profile,
-                framed_address=access.framed_address,
-                offering=access.offering,
-                interim_seconds=self._interim_seconds,
-            ),
+            *session_attributes(client, access=access, interim_seconds=self._interim_seconds),
             *grant_attributes(
                 client, profile=access.profile, throttled=bool(answer["throttled"]), limits=limits_of(answer)
             ),

@@ -84,6 +84,8 @@ class Profile:
     rate_limit: str = ""  # MikroTik: rx/tx as the router sees it, from and to the user: "50M/600M"
     throttled_rate_limit: str = ""  # beyond fair use
     pool: str = ""  # Framed-Pool
+    ipv6_pool: str = ""  # Framed-IPv6-Pool: the prefix of the link
+    delegated_ipv6_pool: str = ""  # the prefix for the network behind the customer's router
     policy_in: str = ""  # names of QoS policies on a Cisco
     policy_out: str = ""
     throttled_policy_in: str = ""

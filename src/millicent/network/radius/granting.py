@@ -1,19 +1,23 @@
 """What an access server is told of a subscriber: rates, addresses and limits, in its vendor's attributes."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Network
 from re import compile as pattern
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
+import structlog
 
 from millicent.charging.types import NO_LIMIT, Result, Unit
+from millicent.network.radius.access import Access
 from millicent.network.radius.clients import Client, Profile, Vendor
 from millicent.network.radius.packets import number, vendor_attribute, vendor_text
+from millicent.network.radius.reports import new_class
 from millicent.network.radius.words import (
     CISCO,
     CISCO_AVPAIR,
     MIKROTIK,
+    MIKROTIK_DELEGATED_IPV6_POOL,
     MIKROTIK_RATE_LIMIT,
     MIKROTIK_TOTAL_LIMIT,
     MIKROTIK_TOTAL_LIMIT_GIGAWORDS,
@@ -24,6 +28,7 @@ from millicent.network.radius.words import (
 )
 
 MOST_ASKED: Final = 2**50  # octets or seconds: beyond it nothing is a limit
+_Address = TypeVar("_Address", IPv4Address, IPv6Network)
 _LARGEST_NUMBER: Final = 2**32 - 1
 _RATE: Final = pattern(r"(\d{1,9})([kKmMgG]?)(?:/(\d{1,9})([kKmMgG]?))?(?: .{1,200})?")
 _SCALES: Final = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
@@ -112,16 +117,55 @@ def bits_per_second(rate: str) -> tuple[int, int] | None:
     return up, int(found[3]) * _SCALES[found[4].lower()] if found[3] else up
 
 
-def session_attributes(
-    client: Client, *, profile: Profile, framed_address: str, offering: str, interim_seconds: int
-) -> list[tuple[int, bytes]]:
+def session_attributes(client: Client, *, access: Access, interim_seconds: int) -> list[tuple[int, bytes]]:
     """What stands in an Access-Accept only: where the session lives, and how often it is reported."""
+    profile = access.profile
     attributes: list[tuple[int, bytes]] = [(Attribute.ACCT_INTERIM_INTERVAL, number(interim_seconds))]
-    if framed_address:
-        attributes.append((Attribute.FRAMED_IP_ADDRESS, IPv4Address(framed_address).packed))
+    if (address := _address(access)) is not None:
+        attributes.append((Attribute.FRAMED_IP_ADDRESS, address.packed))
     elif profile.pool:
         attributes.append((Attribute.FRAMED_POOL, profile.pool.encode()))
-    attributes.append((Attribute.CLASS, offering.encode()[:64]))
+    attributes += _ipv6_attributes(client, access=access)
+    attributes.append((Attribute.CLASS, new_class(access.offering)))
     if profile.filter_id and client.vendor is not Vendor.STANDARD:
         attributes.append((Attribute.FILTER_ID, profile.filter_id.encode()))
     return attributes
+
+
+def _address(access: Access) -> IPv4Address | None:
+    return _read(IPv4Address, access.framed_address, access=access)
+
+
+def _ipv6_attributes(client: Client, *, access: Access) -> list[tuple[int, bytes]]:
+    """Prefixes of the subscription's own, else pools (RFC 3162, RFC 4818, RFC 6911; MikroTik's own delegated pool)."""
+    profile = access.profile
+    attributes: list[tuple[int, bytes]] = []
+    if (framed := _read(IPv6Network, access.framed_ipv6_prefix, access=access)) is not None:
+        attributes.append((Attribute.FRAMED_IPV6_PREFIX, _prefix(framed)))
+    elif profile.ipv6_pool:
+        attributes.append((Attribute.FRAMED_IPV6_POOL, profile.ipv6_pool.encode()))
+    if (delegated := _read(IPv6Network, access.delegated_ipv6_prefix, access=access)) is not None:
+        attributes.append((Attribute.DELEGATED_IPV6_PREFIX, _prefix(delegated)))
+    elif profile.delegated_ipv6_pool and client.vendor is Vendor.MIKROTIK:
+        attributes.append(vendor_text(MIKROTIK, MIKROTIK_DELEGATED_IPV6_POOL, profile.delegated_ipv6_pool))
+    elif profile.delegated_ipv6_pool:
+        attributes.append((Attribute.DELEGATED_IPV6_PREFIX_POOL, profile.delegated_ipv6_pool.encode()))
+    return attributes
+
+
+def _prefix(network: IPv6Network) -> bytes:
+    """RFC 3162 clause 2.3: a reserved byte, the length, and as many bytes of the prefix as it has."""
+    return bytes((0, network.prefixlen)) + network.network_address.packed[: -(-network.prefixlen // 8)]
+
+
+def _read(kind: type[_Address], text: str, *, access: Access) -> _Address | None:
+    """An address that somebody wrote. What is none is left out and told: a typing error keeps nobody out."""
+    if not text:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        structlog.get_logger("millicent.radius").warning(
+            "an address of a subscription is none", subscription=access.subscription_id, address=text
+        )
+        return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 from functools import lru_cache
 from ipaddress import IPv4Address
+from secrets import token_hex
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ LAST_REQUEST: Final = 2**32 - 1
 _KNOWN: Final = frozenset(int(each) for each in AcctStatus)
 _LATEST_MS: Final = 86_400_000  # a report may be a day late
 _SEPARATOR: Final = ";"
+_CLASS_BEGIN: Final = b"m1;"
 
 
 @unique
@@ -211,7 +213,9 @@ def _report(
         client=client,
         peer=peer,
         status=status,
-        key=session_key("radius", client.name, peer, session_id, user),
+        key=session_key(
+            "radius", client.name, peer, session_id, user, *admission_in(_text(wire, columns, radius.CLASS))
+        ),
         subscriber_key=user_key(user),
         request_number=_request_number(status, seconds=columns[radius.SESSION_SECONDS], now_ms=now_ms),
         instant_ms=_instant_ms(columns, now_ms=now_ms),
@@ -223,6 +227,21 @@ def _report(
         user_name=user,
         has_proxy_state=columns[radius.PROXY_STATE] >= 0,
     )
+
+
+def new_class(offering: str) -> bytes:
+    """Class of an Accept: another one for each, which the access server says again in every report (RFC 2865, 5.25).
+
+    Access servers begin to count their Acct-Session-Id anew when they restart: it does not tell sessions apart alone.
+    """
+    return _CLASS_BEGIN + token_hex(8).encode() + b";" + offering.encode()[:40]
+
+
+def admission_in(text: str) -> tuple[str, ...]:
+    """What tells one admission from another in a Class of ours; nothing where it is none of ours."""
+    begun = _CLASS_BEGIN.decode()
+    mark = text[len(begun) : len(begun) + 16]
+    return (mark,) if text.startswith(begun) and len(mark) == 16 else ()
 
 
 def _request_number(status: int, *, seconds: int, now_ms: int) -> int:

@@ -1,6 +1,7 @@
 """The stores as an AccessBook: subscriptions, their characteristics, and the passwords that charging keeps."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from millicent.charging.services.set_network_password import kept_credential
@@ -14,7 +15,7 @@ from millicent.subscriptions.types import IdentifierKind, SubscriptionStatus, Su
 class StoredAccess:
     """The subscriptions of one tenant and their passwords. A profile is that of the offering held now.
 
-    Characteristics of a subscription say more than its offering: `framed_address`, `framed_pool`, `rate_limit`.
+    Characteristics of a subscription say more than its offering: addresses, prefixes, `framed_pool`, `rate_limit`.
     """
 
     def __init__(self, *, tenant_id: UUID, profiles: Mapping[str, Profile]) -> None:
@@ -38,6 +39,8 @@ class StoredAccess:
             offering=version.offering,
             profile=self._profile(version),
             framed_address=version.characteristics.get("framed_address", ""),
+            framed_ipv6_prefix=version.characteristics.get("framed_ipv6_prefix", ""),
+            delegated_ipv6_prefix=version.characteristics.get("delegated_ipv6_prefix", ""),
             credential=credential,
         )
 
@@ -45,15 +48,8 @@ class StoredAccess:
         offerings = (version.offering, *version.add_ons)
         profile = next((self._profiles[each] for each in reversed(offerings) if each in self._profiles), NO_PROFILE)
         own = version.characteristics
-        return Profile(
-            rate_limit=own.get("rate_limit", profile.rate_limit),
-            throttled_rate_limit=profile.throttled_rate_limit,
-            pool=own.get("framed_pool", profile.pool),
-            policy_in=profile.policy_in,
-            policy_out=profile.policy_out,
-            throttled_policy_in=profile.throttled_policy_in,
-            throttled_policy_out=profile.throttled_policy_out,
-            filter_id=profile.filter_id,
+        return replace(
+            profile, rate_limit=own.get("rate_limit", profile.rate_limit), pool=own.get("framed_pool", profile.pool)
         )
 
 

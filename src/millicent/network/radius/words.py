@@ -1,4 +1,4 @@
-"""Numbers of RADIUS that we use. RFC 2865, 2866, 2869, 3162, 3576/5176, 5997; vendors' own lists."""
+"""Numbers of RADIUS that we use. RFC 2865, 2866, 2869, 3162, 4818, 6911, 3576/5176, 5997; vendors' own lists."""
 
 from enum import IntEnum, unique
 from typing import Final
@@ -60,7 +60,11 @@ class Attribute(IntEnum):
     ACCT_INTERIM_INTERVAL = 85
     FRAMED_POOL = 88
     NAS_IPV6_ADDRESS = 95
+    FRAMED_IPV6_PREFIX = 97
+    FRAMED_IPV6_POOL = 100
     ERROR_CAUSE = 101
+    DELEGATED_IPV6_PREFIX = 123
+    DELEGATED_IPV6_PREFIX_POOL = 171
 
 
 @unique
@@ -85,6 +89,7 @@ MIKROTIK: Final = 14988
 MIKROTIK_RATE_LIMIT: Final = 8
 MIKROTIK_TOTAL_LIMIT: Final = 17
 MIKROTIK_TOTAL_LIMIT_GIGAWORDS: Final = 18
+MIKROTIK_DELEGATED_IPV6_POOL: Final = 22
 WISPR: Final = 14122
 WISPR_BANDWIDTH_MAX_UP: Final = 7
 WISPR_BANDWIDTH_MAX_DOWN: Final = 8

@@ -31,6 +31,8 @@ MILLISECONDS = 1_000
 LARGEST = 9_223_372_036_854_775_807
 MOST_UNITS = 1 << 60
 NANO_EXPONENT = 9
+THREE_GPP = 10415
+THREE_GPP_CONTEXTS = np.frombuffer(b"@3gpp.org", np.uint8)
 
 # Result-Codes of RFC 6733 clause 7.1.
 UNABLE_TO_DELIVER = 3002
@@ -261,6 +263,8 @@ def decode(
             units[count]["asked_for"] = 1
             count += 1
         message["units"] = count - message["first_unit"]
+        if message["units"] > 1:
+            _fold(units, message["first_unit"], count, message["type"])
         for place in range(message["first_unit"], count):
             if units[place]["mscc_at"] < 0:
                 units[place]["service_id"] = message["service_id"]
@@ -268,6 +272,10 @@ def decode(
             _refuse_foreign(buffer, message, realm, host)
         if message["result"] == 0:
             _name(buffer, message, units, text, words, state)
+            tail = THREE_GPP_CONTEXTS.shape[0]
+            begin = message["context_at"] + message["context_length"] - tail
+            if message["context_length"] >= tail and _is_same_name(buffer, begin, tail, THREE_GPP_CONTEXTS):
+                message["three_gpp"] = 1
     return count
 
 
@@ -314,7 +322,7 @@ def _clear(message: np.void, start: int, end: int, connection: int, first_unit: 
     message["first_row"], message["rows"] = 0, 0
     message["subscriber"], message["traffic"], message["peer"] = np.uint64(0), np.uint64(0), np.uint64(0)
     message["key_high"], message["key_low"] = np.uint64(0), np.uint64(0)
-    message["other_key"], message["other_digits"] = 0, 0
+    message["other_key"], message["other_digits"], message["three_gpp"] = 0, 0, 0
 
 
 @spliced
@@ -325,6 +333,7 @@ def _new_units(units: np.ndarray, count: int, row: int, at: int, end: int) -> No
     one["asked_for"], one["reported"], one["reason"] = 0, 0, ABSENT
     one["refund_at"], one["refund_length"], one["traffic"] = ABSENT, 0, np.uint64(0)
     one["number"], one["policy"] = ABSENT, 0
+    one["currency"], one["currency_at"], one["folded"] = ABSENT, ABSENT, 0
     for unit in range(UNIT_KINDS):
         one["used"][unit] = ABSENT
         one["used_after"][unit] = ABSENT
@@ -407,6 +416,8 @@ def _walk(
             return count
         if flags & 0x80 != 0:
             vendor = word_at(buffer, at + 8)
+            if vendor == THREE_GPP:
+                message["three_gpp"] = 1
         content = at + length - body
         position = min(at + (length + 3) // 4 * 4, end)
         if flags & 0x1F != 0:
@@ -561,6 +572,9 @@ def _walk(
                 change = signed_word_at(buffer, body)
             elif slot == slots.REPORTING_REASON:
                 units[unit_row]["reason"] = signed_word_at(buffer, body)
+        elif place == MONEY:
+            if slot == slots.CURRENCY_CODE:
+                units[unit_row]["currency"], units[unit_row]["currency_at"] = word_at(buffer, body), at
         elif place == VALUE:
             if slot == slots.VALUE_DIGITS:
                 digits = long_at(buffer, body)
@@ -590,6 +604,41 @@ def _walk(
                 message["message_type"] = signed_word_at(buffer, body)
         elif place == RECIPIENT and slot == slots.ADDRESS_DATA and message["called_at"] < 0:
             message["called_at"], message["called_length"] = body, content
+
+
+@spliced
+def _fold(units: np.ndarray, first: int, count: int, kind: int) -> None:
+    """Several reports of one service in a message are one report: the first of them speaks for all.
+
+    The shard knows a slice by its group and service, and takes the second report under one number for the first again.
+    """
+    for place in range(first + 1, count):
+        one = units[place]
+        for earlier in range(first, place):
+            other = units[earlier]
+            same = other["group"] == one["group"] and other["service_id"] == one["service_id"]
+            if not same or other["folded"] == 1 or other["mscc_at"] < 0 or one["refund_at"] >= 0:
+                continue
+            one["folded"] = 1
+            _add(other["used"], one["used"])
+            _add(other["used_after"], one["used_after"])
+            if kind == 4:  # of an event, what is asked for is what happened
+                _add(other["asked"], one["asked"])
+            elif one["asked_for"] == 1:
+                for unit in range(UNIT_KINDS):
+                    other["asked"][unit] = max(other["asked"][unit], one["asked"][unit])
+            if other["reason"] < 0 or (one["asked_for"] == 1 and other["asked_for"] == 0):
+                other["reason"] = one["reason"]
+            other["asked_for"] = max(other["asked_for"], one["asked_for"])
+            other["reported"] = max(other["reported"], one["reported"])
+            break
+
+
+@spliced
+def _add(sums: Int64s, more: Int64s) -> None:
+    for unit in range(UNIT_KINDS):
+        if more[unit] >= 0:
+            sums[unit] = min(max(sums[unit], 0) + more[unit], MOST_UNITS)
 
 
 @spliced

@@ -34,6 +34,7 @@ PER_MESSAGE, PER_UNITS = 640, 384  # octets at most, beside Session-Id, Proxy-In
 DIRECT_DEBITING, CHECK_BALANCE, PRICE_ENQUIRY = 0, 2, 3
 LONGEST_SERVICES = 16  # Service-Identifiers of one MSCC that are said again
 _DONE, _INSUFFICIENT, _INVALID = int(Result.DONE), int(Result.INSUFFICIENT), int(Result.INVALID)
+_NOT_PRICED = int(Result.NOT_PRICED)
 _NO_FINAL = int(FinalAction.NONE)
 _SECONDS, _TOTAL, _OUTPUT, _UNITS, _MONEY = 0, 1, 3, 4, 5
 _NANO_EXPONENT = -9
@@ -189,7 +190,8 @@ def _service(
     """One Multiple-Services-Credit-Control; it says again which group and services it is about."""
     begun = at
     at = _head(out, at, slots.MSCC, 0)
-    if answer["granted_units"] > 0:
+    granted = answer["granted_units"] > 0 and one["folded"] == 0
+    if granted:
         at = _granted(out, at, answer, currencies)
     place, said = one["mscc_at"], 0
     while place < one["mscc_end"] and said < LONGEST_SERVICES:
@@ -199,15 +201,24 @@ def _service(
         place += (three_at(buffer, place + 5) + 3) // 4 * 4
     if one["group"] >= 0:
         at = _number(out, at, slots.RATING_GROUP, one["group"])
-    if answer["granted_units"] > 0 and answer["validity_seconds"] > 0:
+    if granted and answer["validity_seconds"] > 0:
         at = _number(out, at, slots.VALIDITY_TIME, answer["validity_seconds"])
-    at = _number(out, at, slots.RESULT_CODE, results[answer["result"]])
-    at = _final(out, at, answer, one["policy"], finals, offsets)
-    if answer["granted_units"] > 0:
+    at = _number(out, at, slots.RESULT_CODE, _code_of(int(answer["result"]), one, results))
+    if one["folded"] == 0:
+        at = _final(out, at, answer, one["policy"], finals, offsets)
+    if granted and message["three_gpp"] == 1:
         at = _limits(out, at, answer)
-    if _is_refundable(message, answer):
+    if _is_refundable(message, answer) and message["three_gpp"] == 1:
         at = _refund(out, at, message, one)
     return _closed(out, begun, at)
+
+
+@spliced
+def _code_of(result: int, one: np.void, results: Int64s) -> int:
+    """Result-Code; a rating group that nobody declared cannot be rated (TS 32.299 clause 6.6)."""
+    if result == _INVALID and one["number"] < 0:
+        return int(results[_NOT_PRICED])
+    return int(results[result])
 
 
 @spliced
@@ -272,6 +283,8 @@ def encode(
         result = _message_result(message, units, answers, wide)
         checked = kind == EVENT and message["action"] == CHECK_BALANCE and (result in (_DONE, _INSUFFICIENT))
         said = SUCCESS if checked else int(results[result])
+        if result == _INVALID and message["units"] > 0:
+            said = _code_of(result, units[message["first_unit"]], results)
         error = ERROR if 3_000 <= said < 4_000 else 0
         at = _word(out, at + 4, (message["flags"] & PROXIABLE | error) << 24 | CREDIT_CONTROL)
         at = _word(out, at, CREDIT_CONTROL_APPLICATION)
@@ -301,9 +314,9 @@ def encode(
                     if answer["validity_seconds"] > 0:
                         at = _number(out, at, slots.VALIDITY_TIME, answer["validity_seconds"])
                 at = _final(out, at, answer, one["policy"], finals, offsets)
-                if answer["granted_units"] > 0:
+                if answer["granted_units"] > 0 and message["three_gpp"] == 1:
                     at = _limits(out, at, answer)
-                if _is_refundable(message, answer):
+                if _is_refundable(message, answer) and message["three_gpp"] == 1:
                     at = _refund(out, at, message, one)
         if kind == EVENT and message["action"] == PRICE_ENQUIRY and result == _DONE:
             at = _cost(out, at, message, answers, currencies)

@@ -38,6 +38,7 @@ MESSAGE = np.dtype(
         ("origin_state", "i8"),
         ("action", "i8"),  # Requested-Action
         ("several", "i8"),  # Multiple-Services-Indicator
+        ("three_gpp", "i8"),  # 1: its client knows AVPs of TS 32.299
         ("service_id", "i8"),  # Service-Identifier of the command itself
         ("role", "i8"),
         ("message_type", "i8"),  # SM-Message-Type
@@ -62,6 +63,8 @@ UNITS = np.dtype(
         ("reported", "i8"),  # 1: a Used-Service-Unit is there
         ("reason", "i8"),  # Reporting-Reason
         ("refund_at", "i8"), ("refund_length", "i8"),
+        ("currency", "i8"), ("currency_at", "i8"),  # Currency-Code of a CC-Money, where its AVP begins
+        ("folded", "i8"),  # 1: an earlier one of the same message speaks for it too
         ("traffic", "u8"),
         ("number", "i8"),  # NameKind.TRAFFIC of the shard, -1: no service is declared for it
         ("policy", "i8"),  # whose Final-Unit-Indications are written

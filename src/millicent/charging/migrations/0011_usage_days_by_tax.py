@@ -8,7 +8,7 @@ _KEY = ("tenant_id", "shard", "day_ms", "currency", "ledger_account", "taxes")
 
 
 class Migration(migrations.Migration):
-    dependencies = [("charging", "0009_fees_are_looked_at")]
+    dependencies = [("charging", "0010_fees_are_looked_at")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

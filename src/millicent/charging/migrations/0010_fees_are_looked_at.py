@@ -7,7 +7,7 @@ import millicent.kit.tenancy
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("charging", "0008_what_balances_pay"),
+        ("charging", "0009_what_balances_pay"),
     ]
 
     operations = [

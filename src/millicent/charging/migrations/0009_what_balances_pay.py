@@ -8,7 +8,7 @@ import millicent.kit.tenancy
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("charging", "0007_rolling_buckets"),
+        ("charging", "0008_spending_status"),
         ("customers", "0003_changes_of_terms"),
     ]
 

@@ -7,6 +7,7 @@ from tests.billing.builders import (
     a_call,
     a_fee,
     a_subscription,
+    a_tariff,
     a_tax,
     a_version,
     an_account,
@@ -190,6 +191,78 @@ def test_who_leaves_a_plan_and_comes_back_is_committed_for_both_stays_once(open_
     office.release_month(10)
 
     assert office.lines() == [("commitment", "Minimum", 20_00)]
+
+
+def two_plans(*, first_scope=ChargeScope(), second_scope=ChargeScope(), calls=(), second_tariff="voice"):  # noqa: B008
+    """September in halves: ten then twenty euros of fee for a whole month, minimums of 30 and of 60."""
+
+    def plan(code, euros, *, scope, tariff="voice"):
+        least = Commitment(
+            code=f"least_{code}",
+            names={"en": f"Minimum {code}"},
+            currency="EUR",
+            minimum_nanos=3 * euros * EUR,
+            scope=scope,
+        )
+        fee = a_fee(euros * EUR, code=f"fee_{code}", in_advance=False)
+        return an_offering(code, recurring=(fee,), tariff=tariff, commitments=(least,))
+
+    return facts(
+        plan("one", 10, scope=first_scope),
+        plan("two", 20, scope=second_scope, tariff=second_tariff),
+        tariffs=(a_tariff(), a_tariff("other")),
+        subscriptions=[
+            a_subscription(
+                a_version(at(2026, 9, 1), at(2026, 9, 16), offering="one"),
+                a_version(at(2026, 9, 16), offering="two"),
+            )
+        ],
+        calls=calls,
+    )
+
+
+def commitments(office):
+    return [line[1:] for line in office.lines() if line[0] == "commitment"]
+
+
+def test_the_minimums_of_two_plans_count_each_its_own_fee(open_office):
+    """Halves of 30 and of 60, less halves of 10 and of 20."""
+    office = open_office(two_plans())
+
+    office.release_month(10)
+
+    assert commitments(office) == [("Minimum one", 10_00), ("Minimum two", 20_00)]
+
+
+def test_calls_that_two_plans_priced_alike_count_for_the_first_as_far_as_it_lacks_and_then_for_the_second(open_office):
+    """18 euros of calls: 10 fill the first minimum, 8 of the 20 that the second lacks."""
+    office = open_office(two_plans(calls=(a_call(at(2026, 9, 10, 12), seconds=18_000),)))
+
+    office.release_month(10)
+
+    assert commitments(office) == [("Minimum two", 12_00)]
+
+
+def test_calls_that_only_the_first_plan_priced_count_for_it_alone(open_office):
+    office = open_office(
+        two_plans(
+            calls=(a_call(at(2026, 9, 10, 12), seconds=18_000), a_call(at(2026, 9, 20, 12), seconds=6_000)),
+            second_tariff="other",
+        )
+    )
+
+    office.release_month(10)
+
+    assert commitments(office) == [("Minimum two", 14_00)]
+
+
+def test_what_a_scope_names_counts_there_first_and_not_again(open_office):
+    """The second plan's minimum looks at both fees: 15 of the 30; of the first's nothing is left but its minimum."""
+    office = open_office(two_plans(second_scope=ChargeScope(offerings=("one", "two"))))
+
+    office.release_month(10)
+
+    assert commitments(office) == [("Minimum one", 15_00), ("Minimum two", 15_00)]
 
 
 def test_a_tax_of_a_country_leaves_out_the_places_it_excepts(open_office):

@@ -385,8 +385,12 @@ class OneTimePrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commitment:
-    """At least `amount_nanos` each cycle for the charges in scope; the difference is billed as a true-up.
-    `maximum_nanos` caps them instead: the rest is given back as a discount line."""
+    """At least `minimum_nanos` each cycle for the charges that count; the difference is billed as a true-up.
+    `maximum_nanos` caps them instead: the rest is given back as a discount line.
+
+    What its own offering brought counts, as far as it is in scope; a scope that names offerings or prices chooses among
+    all charges of the subscription. No part of a charge counts for two minimums, or for two maximums.
+    """
 
     code: str
     names: LocalizedText

@@ -1,14 +1,17 @@
-"""Commitments: a minimum spend is trued up, a maximum is given back, once the service cycle is over."""
+"""Commitments: a minimum spend is trued up, a maximum is given back, once the service cycle is over.
+
+What counts for which is decided in `rules/counting.py`.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
 
 from millicent.billing.rules.charges import Charge, ChargeKey
 from millicent.billing.rules.context import BillContext, HeldSubscription
+from millicent.billing.rules.counting import Claim, spent_for
 from millicent.billing.rules.cycles import CycleSpan
 from millicent.billing.rules.holdings import HeldRun
 from millicent.billing.rules.proration import covered, length_of
 from millicent.billing.rules.rounding import to_minor_units
-from millicent.billing.rules.scopes import in_scope
 from millicent.catalog.types import ChargeKind, Commitment, Proration
 
 
@@ -21,15 +24,36 @@ def commitment_charges(
     """
     given: dict[ChargeKey, Charge] = {}
     for held in context.subscriptions:
-        for runs in _by_offering(held, service_cycle=service_cycle):
-            start_ms = max(runs[0].from_ms, service_cycle.from_ms)
-            view = context.releases.at(start_ms).offering(runs[0].offering, currency=held.account.currency)
-            for commitment in view.commitments:
-                for charge in _true_up(
-                    commitment, runs=runs, held=held, context=context, service_cycle=service_cycle, charges=charges
-                ):
-                    given[charge.key] = charge
+        claims = _claims(held, context=context, service_cycle=service_cycle)
+        if not claims:
+            continue
+        spent = spent_for(claims, held=held, charges=charges)
+        for claim, spent_nanos in zip(claims, spent, strict=True):
+            for charge in _true_up(claim, spent_nanos=spent_nanos, held=held, service_cycle=service_cycle):
+                given[charge.key] = charge
     return given
+
+
+def _claims(held: HeldSubscription, *, context: BillContext, service_cycle: CycleSpan) -> list[Claim]:
+    """The commitments of everything that was held, each with its part of its bounds, in the order they began."""
+    claims = []
+    whole = length_of(period=service_cycle, proration=Proration.BY_DAY, zone=context.zone, months=0)
+    for runs in _by_offering(held, service_cycle=service_cycle):
+        start_ms = max(runs[0].from_ms, service_cycle.from_ms)
+        view = context.releases.at(start_ms).offering(runs[0].offering, currency=held.account.currency)
+        share = min(sum(_share(run, service_cycle=service_cycle, zone=context.zone) for run in runs), whole)
+        for commitment in view.commitments:
+            least, most = commitment.minimum_nanos, commitment.maximum_nanos
+            claims.append(
+                Claim(
+                    commitment=commitment,
+                    runs=tuple(runs),
+                    tariff=view.tariff,
+                    least_nanos=None if least is None else _part(least, share, whole, commitment),
+                    most_nanos=None if most is None else _part(most, share, whole, commitment),
+                )
+            )
+    return claims
 
 
 def _by_offering(held: HeldSubscription, *, service_cycle: CycleSpan) -> list[list[HeldRun]]:
@@ -41,27 +65,8 @@ def _by_offering(held: HeldSubscription, *, service_cycle: CycleSpan) -> list[li
     return list(found.values())
 
 
-def _true_up(
-    commitment: Commitment,
-    *,
-    runs: Sequence[HeldRun],
-    held: HeldSubscription,
-    context: BillContext,
-    service_cycle: CycleSpan,
-    charges: Collection[Charge],
-) -> Iterator[Charge]:
-    spent_nanos = sum(
-        charge.amount_nanos
-        for charge in charges
-        if charge.key.subscription_id == held.facts.subscription_id
-        and charge.key.currency == commitment.currency
-        and charge.key.kind is not ChargeKind.COMMITMENT
-        and in_scope(charge.key, commitment.scope)
-    )
-    whole = length_of(period=service_cycle, proration=Proration.BY_DAY, zone=context.zone, months=0)
-    share = min(sum(_share(run, service_cycle=service_cycle, zone=context.zone) for run in runs), whole)
-    least = None if commitment.minimum_nanos is None else _part(commitment.minimum_nanos, share, whole, commitment)
-    most = None if commitment.maximum_nanos is None else _part(commitment.maximum_nanos, share, whole, commitment)
+def _true_up(claim: Claim, *, spent_nanos: int, held: HeldSubscription, service_cycle: CycleSpan) -> Iterator[Charge]:
+    least, most = claim.least_nanos, claim.most_nanos
     amount_nanos = 0
     if least is not None and spent_nanos < least:
         amount_nanos = least - spent_nanos
@@ -69,9 +74,9 @@ def _true_up(
         amount_nanos = most - spent_nanos
     if amount_nanos:
         yield _charge(
-            commitment,
+            claim.commitment,
             amount_nanos=amount_nanos,
-            runs=runs,
+            runs=claim.runs,
             held=held,
             service_cycle=service_cycle,
             explanation={"spent_nanos": spent_nanos, "minimum_nanos": least, "maximum_nanos": most},

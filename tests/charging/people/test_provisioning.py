@@ -164,6 +164,31 @@ def test_a_new_plan_takes_the_old_ones_allowance_and_brings_its_own(tenant_id, p
     assert port.told(Verb.CREDIT)[-1]["limit"] == NO_LIMIT
 
 
+def test_a_plan_that_is_taken_again_in_its_cycle_grants_its_minutes_no_second_time(tenant_id, port):
+    with tenant_scope(tenant_id):
+        an_operator()
+        _, subscription_id = a_customer("ANA")
+    provisioned(tenant_id, port)
+    assert grants(port, subscription_id) == [("prepaid/minutes", 100 * MINUTE)]
+    changes = [("plan", at(2026, 11, 11)), ("prepaid", at(2026, 11, 15))]
+    for hours, (offering, at_ms) in enumerate(changes, start=1):
+        with tenant_scope(tenant_id):
+            change_plan(
+                code="S-ANA", offering=offering, at_ms=at_ms, catalogue=catalogue_in_force(),
+                now=later(NOW, hours=hours), signature=SALES,
+            )  # fmt: skip
+    provisioned(tenant_id, port, now=a_moment(2026, 11, 11, 0, 1))
+    port.forget()
+
+    provisioned(tenant_id, port, now=a_moment(2026, 11, 15, 0, 1))
+
+    assert len(port.told(Verb.EXPIRE)) == 1, "what the other plan brought"
+    assert grants(port, subscription_id) == []
+    port.forget()
+    provisioned(tenant_id, port, now=a_moment(2026, 12, 1, 0, 1))
+    assert grants(port, subscription_id) == [("prepaid/minutes", 100 * MINUTE)]
+
+
 def test_a_new_cycle_rolls_once_and_grants_anew(tenant_id, port):
     with tenant_scope(tenant_id):
         an_operator()

@@ -1,6 +1,7 @@
 """Included units: what is granted in a cycle, what is carried over from the one before."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from millicent.billing.rules.charges import OPEN_END_MS
@@ -29,6 +30,12 @@ class Bucket(NamedTuple):
     valid_until_ms: int
     granted_at_ms: int
     rolled: int = 0  # how many times it was carried over
+    away: tuple[tuple[int, int], ...] = ()  # from, until: it is valid, and serves nobody, while its offering is left
+
+    def serves_at(self, instant_ms: int) -> bool:
+        return self.valid_from_ms <= instant_ms < self.valid_until_ms and not any(
+            from_ms <= instant_ms < until_ms for from_ms, until_ms in self.away
+        )
 
 
 def pool_of(held: HeldSubscription) -> str:
@@ -40,25 +47,51 @@ def pool_of(held: HeldSubscription) -> str:
 
 
 def granted(context: BillContext, *, cycle: CycleSpan) -> Iterator[Bucket]:
-    """Every bucket that opens in this cycle: one for each allowance of each offering held."""
+    """Every bucket that opens in this cycle: one for each allowance of each offering held.
+
+    Who leaves an offering and comes back within the cycle goes on with the same one. What is bought once is granted
+    with each purchase; a plan's, once in a cycle.
+    """
     for held in context.subscriptions:
-        for run in held.runs:
-            if not run.active_within(from_ms=cycle.from_ms, until_ms=cycle.until_ms):
-                continue
-            opens_ms = max(run.from_ms, cycle.from_ms)
-            view = context.releases.at(opens_ms)
-            for code, allowance in view.offering(run.offering, currency=held.account.currency).allowances:
-                if not allowance.one_time or run.from_ms >= cycle.from_ms:
-                    yield _bucket(code, allowance, run=run, held=held, context=context, cycle=cycle)
+        for stays in _stays(held, cycle=cycle):
+            view = context.releases.at(max(stays[0].from_ms, cycle.from_ms))
+            offering = view.offering(stays[0].offering, currency=held.account.currency)
+            for code, allowance in offering.allowances:
+                for runs in _granting(allowance, stays=stays, cycle=cycle):
+                    yield _bucket(code, allowance, runs=runs, held=held, context=context, cycle=cycle)
+
+
+def _stays(held: HeldSubscription, *, cycle: CycleSpan) -> list[list[HeldRun]]:
+    """Runs that are active in the cycle, those of one offering together, in the order they began."""
+    found: dict[tuple[str, bool], list[HeldRun]] = {}
+    for run in held.runs:
+        if run.active_within(from_ms=cycle.from_ms, until_ms=cycle.until_ms):
+            found.setdefault((run.offering, run.add_on), []).append(run)
+    return list(found.values())
+
+
+def _granting(allowance: Allowance, *, stays: list[HeldRun], cycle: CycleSpan) -> list[list[HeldRun]]:
+    """Which stays have a bucket together."""
+    if not allowance.one_time:
+        return [stays]
+    begun = [[run] for run in stays if run.from_ms >= cycle.from_ms]
+    return begun if stays[0].add_on else begun[:1]
 
 
 def _bucket(
-    code: str, allowance: Allowance, *, run: HeldRun, held: HeldSubscription, context: BillContext, cycle: CycleSpan
+    code: str,
+    allowance: Allowance,
+    *,
+    runs: list[HeldRun],
+    held: HeldSubscription,
+    context: BillContext,
+    cycle: CycleSpan,
 ) -> Bucket:
-    opens_ms = max(run.from_ms, cycle.from_ms)
-    closes_ms = OPEN_END_MS if allowance.one_time else min(run.until_ms, cycle.until_ms)
+    opens_ms = max(runs[0].from_ms, cycle.from_ms)
+    closes_ms = OPEN_END_MS if allowance.one_time else min(runs[-1].until_ms, cycle.until_ms)
+    away = tuple((left.until_ms, back.from_ms) for left, back in pairwise(runs))
     if allowance.validity_days is not None:
-        closes_ms = opens_ms + allowance.validity_days * MS_PER_DAY
+        closes_ms, away = opens_ms + allowance.validity_days * MS_PER_DAY, ()
     owner_id, pool = _owner(allowance.scope, held=held)
     return Bucket(
         allowance=code,
@@ -66,10 +99,11 @@ def _bucket(
         owner_id=owner_id,
         pool=pool,
         subscription_id=held.facts.subscription_id,
-        remaining=_amount(allowance, run=run, cycle=cycle, zone=context.zone),
+        remaining=_amount(allowance, runs=runs, cycle=cycle, zone=context.zone),
         valid_from_ms=opens_ms,
         valid_until_ms=closes_ms,
         granted_at_ms=opens_ms,
+        away=away,
     )
 
 
@@ -88,27 +122,32 @@ def moved(bucket: Bucket, *, held: HeldSubscription) -> Bucket:
     return bucket._replace(pool=_owner(CounterScope.POOL, held=held)[1])
 
 
-def _amount(allowance: Allowance, *, run: HeldRun, cycle: CycleSpan, zone: str) -> int:
-    """Units by quantity; of a first cycle that began late, the share of its days, rounded down.
+def _amount(allowance: Allowance, *, runs: list[HeldRun], cycle: CycleSpan, zone: str) -> int:
+    """Units by quantity; where it is prorated, of a cycle that began late or was interrupted the share of the days
+    held, rounded down.
 
     Of an unlimited allowance with fair use, the units after which it ends.
     """
     if allowance.unlimited and allowance.fair_use is FairUse.NONE:
         return UNLIMITED_UNITS
-    opens_ms = max(run.from_ms, cycle.from_ms)
-    quantity = next(piece.quantity for piece in run.pieces if piece.until_ms > opens_ms)
+    opens_ms = max(runs[0].from_ms, cycle.from_ms)
+    quantity = next(piece.quantity for piece in runs[0].pieces if piece.until_ms > opens_ms)
     whole = opening_units(allowance) * quantity
-    if not allowance.prorate_first_cycle or run.from_ms <= cycle.from_ms:
+    if not allowance.prorate_first_cycle or (runs[0].from_ms <= cycle.from_ms and len(runs) == 1):
         return whole
     days = length_of(period=cycle, proration=Proration.BY_DAY, zone=zone, months=0)
-    held = covered(
-        from_ms=run.from_ms,
-        until_ms=cycle.until_ms,
-        period=cycle,
-        proration=Proration.BY_DAY,
-        zone=zone,
-        months=0,
-        last_day=False,
+    ends_ms = [*(run.until_ms for run in runs[:-1]), cycle.until_ms]
+    held = sum(
+        covered(
+            from_ms=run.from_ms,
+            until_ms=until_ms,
+            period=cycle,
+            proration=Proration.BY_DAY,
+            zone=zone,
+            months=0,
+            last_day=False,
+        )
+        for run, until_ms in zip(runs, ends_ms, strict=True)
     )
     return whole * held // days
 

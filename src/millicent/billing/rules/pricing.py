@@ -24,6 +24,7 @@ def schema_of(columns: Mapping[str, str]) -> pl.Schema:
 
 
 NO_COUNTERS = pl.DataFrame(schema=schema_of(COUNTER_COLUMNS))
+AWAY = "away"
 AGGREGATED = ("subscription_id", "service", "zone", "tariff", "rule", "currency")
 
 
@@ -74,9 +75,25 @@ def _holdings(
 
 
 def grant_frame(buckets: Sequence[Bucket]) -> pl.DataFrame:
-    """Buckets as rating wants them; `bucket_id` is the place in the sequence."""
+    """Buckets as rating wants them, with when they serve nobody; `bucket_id` is the place in the sequence."""
     columns = columns_of(buckets, fields=Bucket._fields) | {"bucket_id": range(len(buckets))}
-    return pl.DataFrame({name: columns[name] for name in GRANT_COLUMNS}, schema=schema_of(GRANT_COLUMNS))
+    schema = schema_of(GRANT_COLUMNS) | {AWAY: pl.List(pl.List(pl.Int64))}
+    return pl.DataFrame({name: columns[name] for name in schema}, schema=schema)
+
+
+def interrupted(grants: pl.DataFrame) -> list[tuple[int, int, int]]:
+    """(bucket id, from, until) of every time that a bucket serves nobody while its offering is left."""
+    if AWAY not in grants.columns:
+        return []
+    some = grants.filter(pl.col(AWAY).list.len() > 0).select("bucket_id", AWAY)
+    return [(bucket_id, from_ms, until_ms) for bucket_id, away in some.iter_rows() for from_ms, until_ms in away]
+
+
+def laid_aside(grants: pl.DataFrame, *, away: Sequence[tuple[int, int, int]], at_ms: int) -> pl.DataFrame:
+    """The grants with those that serve nobody at an instant valid for ever later."""
+    asleep = [bucket_id for bucket_id, from_ms, until_ms in away if from_ms <= at_ms < until_ms]
+    later = pl.when(pl.col("bucket_id").is_in(asleep)).then(pl.lit(OPEN_END_MS, pl.Int64))
+    return grants.with_columns(later.otherwise("valid_from_ms").alias("valid_from_ms"))
 
 
 def closing_buckets(buckets: Sequence[Bucket], *, grants: pl.DataFrame) -> list[Bucket]:

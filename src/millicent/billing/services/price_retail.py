@@ -1,10 +1,13 @@
 """Price the usage of many payers in one call; find the one that breaks the call when it breaks."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import polars as pl
 
 from millicent.billing.ports import BillingFacts
+from millicent.billing.rules.charges import OPEN_END_MS
+from millicent.billing.rules.pricing import interrupted, laid_aside
 from millicent.billing.rules.releases import Releases
 from millicent.billing.types import ReleasedCatalogue
 from millicent.catalog.types import Catalogue
@@ -30,13 +33,42 @@ class Pricing:
         Counters open at nothing: a cycle's tiers begin with the cycle. Buckets and counters pass from layer to layer,
         so an allowance that serves both serves the plan's usage first.
         """
-        priced = self._price(usage, holdings=holdings[0], grants=grants, counters=None)
+        away = interrupted(grants)
+        priced = self._in_turn(usage, holdings=holdings[0], grants=grants, counters=None, away=away)
         for layer in holdings[1:]:
             left = usage.join(_without_price(priced.rated, holdings=layer), on=_EVENT_KEY, how="semi")
             if len(left):
-                again = self._price(left, holdings=layer, grants=priced.grants, counters=priced.counters)
+                again = self._in_turn(left, holdings=layer, grants=priced.grants, counters=priced.counters, away=away)
                 priced = _joined(priced, again)
         return priced
+
+    def _in_turn(
+        self,
+        usage: pl.DataFrame,
+        *,
+        holdings: pl.DataFrame,
+        grants: pl.DataFrame,
+        counters: pl.DataFrame | None,
+        away: Sequence[tuple[int, int, int]],
+    ) -> Priced:
+        """Price one stretch of time after the other where an offering is left and taken again between them."""
+        if not away:
+            return self._price(usage, holdings=holdings, grants=grants, counters=counters)
+        cuts = sorted({instant_ms for _, *span in away for instant_ms in span})
+        parts = []
+        for from_ms, until_ms in pairwise([0, *cuts, OPEN_END_MS]):
+            within = usage.filter(pl.col("occurred_at_ms").is_between(from_ms, until_ms, closed="left"))
+            serving = laid_aside(grants, away=away, at_ms=from_ms)
+            part = self._price(within, holdings=holdings, grants=serving, counters=counters)
+            left = grants.drop("remaining").join(part.grants.select("bucket_id", "remaining"), on="bucket_id")
+            grants, counters = left.sort("bucket_id").select(grants.columns), part.counters
+            parts.append(part)
+        return Priced(
+            rated=pl.concat([part.rated for part in parts]),
+            grants=grants,
+            counters=parts[-1].counters,
+            draws=pl.concat([part.draws for part in parts]),
+        )
 
     def _price(
         self, usage: pl.DataFrame, *, holdings: pl.DataFrame, grants: pl.DataFrame, counters: pl.DataFrame | None

@@ -32,7 +32,8 @@ def commands_of_load(facts: LiveFacts, *, names: NameNumbers) -> list[Rows]:
 def commands_between(old: LiveFacts, new: LiveFacts, *, names: NameNumbers) -> list[Rows]:
     """What must be said so that a shard that knows `old` knows `new`. Said again, it changes nothing more.
 
-    A bucket that ends with its cycle ends in the shard by itself; one whose offering went away earlier is ended here.
+    A bucket that ends with its cycle ends in the shard by itself; one whose offering went away earlier is ended here,
+    and is not granted again in its cycle when the offering comes back.
     Identifiers come last, as in a load.
     """
     at_ms = new.at_ms
@@ -45,6 +46,7 @@ def commands_between(old: LiveFacts, new: LiveFacts, *, names: NameNumbers) -> l
     ended = old.grants.join(new.grants, on="bucket_id", how="anti").filter(
         ~((pl.col("valid_until_ms") == pl.col("cycle_until_ms")) & (pl.col("valid_until_ms") <= at_ms))
     )
+    granted = new.grants.join(old.grants, on="bucket_id", how="anti").filter(~pl.col("resumed"))
     return [
         identifier_rows(gone, at_ms=at_ms, held=False),
         account_rows(accounts, names=names, at_ms=at_ms),
@@ -52,7 +54,7 @@ def commands_between(old: LiveFacts, new: LiveFacts, *, names: NameNumbers) -> l
         subscriber_rows(subscribers, names=names, at_ms=at_ms),
         roll_rows(rolled, names=names, at_ms=at_ms),
         expire_rows(ended, at_ms=at_ms),
-        grant_rows(new.grants.join(old.grants, on="bucket_id", how="anti"), names=names, at_ms=at_ms),
+        grant_rows(granted, names=names, at_ms=at_ms),
         identifier_rows(_new_rows(old.identifiers, new.identifiers), at_ms=at_ms),
     ]
 

@@ -30,6 +30,7 @@ GRANT_FRAME = {
     "valid_from_ms": pl.Int64,
     "valid_until_ms": pl.Int64,
     "cycle_until_ms": pl.Int64,
+    "resumed": pl.Boolean,  # its offering was left, and is held again
 }
 _PIECE = (
     "currency", "zone", "cycle_day", "cycle_count", "cycle_unit", "cycle_anchor_ms", "from_ms", "until_ms", "offering",
@@ -83,7 +84,7 @@ def _granted(shapes: pl.Series, *, kinds: pl.DataFrame, released: Releases, at_m
         rows += _rows(shape, buckets, at_ms=at_ms)
     schema = {
         "piece": pl.String, "allowance": pl.String, "scope": pl.Int8, "amount": pl.Int64, "valid_from_ms": pl.Int64,
-        "valid_until_ms": pl.Int64, "twin": pl.Int64,
+        "valid_until_ms": pl.Int64, "twin": pl.Int64, "resumed": pl.Boolean,
     }  # fmt: skip
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -94,10 +95,12 @@ def _rows(shape: str, buckets: Sequence[Bucket], *, at_ms: int) -> list[tuple[ob
     for bucket in buckets:
         same = (bucket.allowance, bucket.valid_from_ms)
         twin = twins[same] = twins.get(same, -1) + 1
-        if bucket.remaining > 0 and bucket.valid_from_ms <= at_ms < bucket.valid_until_ms:
+        if bucket.remaining > 0 and bucket.serves_at(at_ms):
+            resumed = any(until_ms <= at_ms for _, until_ms in bucket.away)
             scope = SCOPES.index(CounterScope(bucket.scope))
             amount = min(bucket.remaining, NO_LIMIT)
-            rows.append((shape, bucket.allowance, scope, amount, bucket.valid_from_ms, bucket.valid_until_ms, twin))
+            valid_ms = bucket.valid_from_ms, bucket.valid_until_ms
+            rows.append((shape, bucket.allowance, scope, amount, *valid_ms, twin, resumed))
     return rows
 
 

@@ -150,6 +150,49 @@ def test_no_batch_leaves_before_every_reader_has_passed_it(tenant_id, tmp_path):
     assert [each.sequence for each in seen] == [1, 2, 3, 4, 5, 6, 7]
 
 
+def a_journal_to_prune(tenant_id, folder):
+    async def work():
+        async with open_shard(FakeShard(), place=a_place(tenant_id, folder)) as opened:
+            await top_up(opened, times=10)
+            await take_snapshot(opened, kept_batches=10)
+
+    asyncio.run(work())
+
+
+def test_nothing_leaves_while_a_new_reader_begins(tenant_id, tmp_path):
+    from millicent.charging.journal.read import locked_position, register_reader
+
+    a_journal_to_prune(tenant_id, tmp_path)
+    with a_store(tenant_id).connect() as shard, a_store(tenant_id).connect() as newcomer, newcomer.cursor() as cursor:
+        with newcomer.transaction():
+            register_reader(cursor, reader="newcomer")
+            assert prune_journal(shard, shard=0, kept_batches=1) == 0
+        assert prune_journal(shard, shard=0, kept_batches=1) == 0, "its place is seen now"
+        with newcomer.transaction():
+            assert locked_position(cursor, reader="newcomer", shard=0) == 0
+            cursor.execute("UPDATE charging_reader SET sequence = 6 WHERE name = 'newcomer'")
+        assert prune_journal(shard, shard=0, kept_batches=1) == 6
+
+
+def test_a_new_reader_begins_where_the_journal_does_when_batches_were_leaving(tenant_id, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from millicent.charging.journal.read import locked_position
+
+    def come():
+        with a_store(tenant_id).connect() as newcomer, newcomer.transaction(), newcomer.cursor() as cursor:
+            return locked_position(cursor, reader="newcomer", shard=0)
+
+    a_journal_to_prune(tenant_id, tmp_path)
+    with a_store(tenant_id).connect() as shard, ThreadPoolExecutor(1) as threads:
+        with shard.transaction():
+            assert prune_journal(shard, shard=0, kept_batches=1) == 9
+            coming = threads.submit(come)
+            with pytest.raises(TimeoutError):
+                coming.result(timeout=0.5)
+        assert coming.result(timeout=10) == 9
+
+
 def test_a_journal_whose_snapshots_are_gone_is_refused_not_guessed(tenant_id, tmp_path):
     place = a_place(tenant_id, tmp_path)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from millicent.charging.journal.connection import Connection
+from millicent.charging.journal.read import BEGINNING_LOCK
 from millicent.charging.journal.snapshots import KEPT, Snapshot, drop_old_snapshots
 
 
@@ -27,7 +28,14 @@ def prune_journal(connection: Connection, *, shard: int, kept_batches: int) -> i
     """Let batches leave that nobody needs: older than the oldest kept snapshot, read by all, and not of the newest.
 
     `kept_batches`: so many of the newest stay in any case, for traces and statements. Returns how many left.
+    None leaves while somebody new begins to read: where it will stand cannot be seen yet, and nobody waits here.
     """
+    with connection.transaction():
+        alone = connection.execute(f"SELECT pg_try_advisory_xact_lock({BEGINNING_LOCK})", [str(shard)]).fetchone()
+        return _prune(connection, shard=shard, kept_batches=kept_batches) if alone == (True,) else 0
+
+
+def _prune(connection: Connection, *, shard: int, kept_batches: int) -> int:
     row = connection.execute(
         "SELECT least((SELECT min(sequence) FROM charging_snapshot WHERE shard = %(shard)s), "
         "(SELECT max(sequence) FROM charging_journal WHERE shard = %(shard)s) - %(kept)s, "

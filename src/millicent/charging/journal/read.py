@@ -16,6 +16,9 @@ from millicent.charging.types import Batch
 PAGE_ROWS = 32
 READ_AT_ONCE = 256
 
+# Where the journal begins: shared by readers that come, held alone by whoever lets batches leave.
+BEGINNING_LOCK = "hashtextextended('charging_journal begins ' || current_setting('millicent.tenant') || ' ' || %s, 0)"
+
 
 class Cursor(Protocol):
     """What psycopg's and Django's cursors share."""
@@ -127,7 +130,14 @@ def read_once(
 
 
 def register_reader(cursor: Cursor, *, reader: str, shard: int = 0) -> None:
-    """Keep a reader's place from now on: nothing that it has not read leaves the journal."""
+    """Keep a reader's place from now on: nothing that it has not read leaves the journal. Within a transaction.
+
+    Until that ends nothing leaves the journal at all: whoever prunes cannot see yet who is coming.
+    """
+    cursor.execute("SELECT 1 FROM charging_reader WHERE shard = %s AND name = %s", [shard, reader])
+    if cursor.fetchall():
+        return
+    cursor.execute(f"SELECT pg_advisory_xact_lock_shared({BEGINNING_LOCK})", [str(shard)])
     cursor.execute(
         "INSERT INTO charging_reader (shard, name, sequence) SELECT %s, %s, "
         "coalesce((SELECT min(sequence) - 1 FROM charging_journal WHERE shard = %s), 0) ON CONFLICT DO NOTHING",

@@ -84,7 +84,8 @@ class Projection:
             known = connection.execute(
                 "SELECT sequence FROM charging_reader WHERE shard = %s AND name = %s", [number, READER]
             ).fetchone()
-            register_reader(cursor, reader=READER, shard=number)
+            with connection.transaction():
+                register_reader(cursor, reader=READER, shard=number)
             if known is None or until - known[0] > _LONGEST_GAP:
                 self._marked.update(range(1, len(self._shard.tables()["bucket"])))
                 self._written_anew_from = until

@@ -8,12 +8,14 @@ import signal
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from os import getppid
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from millicent.config.settings import settings
 
 if TYPE_CHECKING:
+    from millicent.charging.client import ChargingClient
     from millicent.charging.server.doors import DoorRoom, RunningDoor
 
 _PAUSE_SECONDS: Final = 1
@@ -50,7 +52,7 @@ def be_worker(kind: str, number: int) -> None:
 
 async def _serve(kind: str, number: int) -> None:
     """Open the door once the shard is reached, and keep it open until SIGTERM, or until the parent is gone."""
-    from millicent.charging.client import ChargingClient, socket_path
+    from millicent.charging.client import socket_path
     from millicent.charging.server.doors import DoorRoom
     from millicent.config.setup import tenant_id_of
 
@@ -59,11 +61,29 @@ async def _serve(kind: str, number: int) -> None:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     tenant, home, parent = settings().tenant, settings().home_path, getppid()
     tenant_id = await asyncio.to_thread(tenant_id_of, tenant)
-    async with ChargingClient(socket_path(home, tenant=tenant)) as port:
+    port = await _reached(socket_path(home, tenant=tenant), stop=stop, parent=parent)
+    if port is None:
+        return
+    try:
         door = await _open(kind, DoorRoom(port=port, tenant_id=tenant_id, tenant=tenant, home=home), number)
         while not stop.is_set() and getppid() == parent:
             await _waited(stop)
         await door.stop()
+    finally:
+        await port.__aexit__()
+
+
+async def _reached(path: Path, *, stop: asyncio.Event, parent: int) -> "ChargingClient | None":
+    """The shard's port, as soon as somebody answers: workers may be started first. None where all is over before."""
+    from millicent.charging.client import ChargingClient
+    from millicent.charging.journal.errors import ShardSilent
+
+    while not stop.is_set() and getppid() == parent:
+        try:
+            return await ChargingClient(path).__aenter__()
+        except (ShardSilent, TimeoutError):
+            await _waited(stop)
+    return None
 
 
 async def _open(kind: str, room: "DoorRoom", number: int) -> "RunningDoor":

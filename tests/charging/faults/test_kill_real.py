@@ -74,6 +74,6 @@ def test_twenty_kills_of_the_real_shard_lose_nothing_and_apply_nothing_twice(ten
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
-def test_five_hundred_kills_of_the_real_shard_lose_nothing_and_apply_nothing_twice(tenant_id, tmp_path, seed):
+@pytest.mark.parametrize("seed", range(6))
+def test_six_hundred_kills_of_the_real_shard_lose_nothing_and_apply_nothing_twice(tenant_id, tmp_path, seed):
     loops_survive(tenant_id, tmp_path, loops=100, seed=seed)

@@ -69,9 +69,11 @@ class Accounting:
         self._silence_seconds = policy.validity_seconds + policy.grace_seconds
         self._traffic: int | None = None
         self._peers: dict[str, int] = {}
+        self._takeovers = 0
         port.on_restart(self._forget)
 
     def _forget(self) -> None:
+        self._takeovers += 1
         self._traffic = None
         self._peers.clear()
 
@@ -91,14 +93,20 @@ class Accounting:
         return told
 
     async def _submit(self, reports: Sequence[Report], verbs: Sequence[tuple[Verb, ...]], *, now_ms: int) -> list[Told]:
-        traffic = await self.traffic()
-        for peer in {report.peer for report in reports} - self._peers.keys():
-            await self._peer(peer)
-        peers = [self._peers[report.peer] for report in reports]
+        traffic, peers = await self._numbers([report.peer for report in reports])
         rows, texts, telling = write_commands(reports, verbs, peers=peers, traffic=traffic, now_ms=now_ms)
         self._begin_late(rows)
         answers = await self._port.submit(rows, texts)
         return [Told(report, answers[at]) for report, at in zip(reports, telling, strict=True)]
+
+    async def _numbers(self, peers: Sequence[str]) -> tuple[int, list[int]]:
+        """The shard's numbers for what these are: all of one shard, though another may take over meanwhile."""
+        while True:
+            asked_of = self._takeovers
+            traffic = await self.traffic()
+            numbers = {peer: await self._peer(peer) for peer in dict.fromkeys(peers)}
+            if asked_of == self._takeovers:
+                return traffic, [numbers[peer] for peer in peers]
 
     def _begin_late(self, rows: Rows) -> None:
         """Sessions that open with an interim or a stop began before it.

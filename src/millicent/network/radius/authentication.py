@@ -76,7 +76,7 @@ class Authentication:
         access = await loop.run_in_executor(self._executor, self._identify, packet, client, user, now_ms)
         if access is None or not access.is_active:
             return _reject("wrong user name or password" if access is None else "the service is blocked")
-        answer = await self._available(user, now_ms=now_ms)
+        answer = await self.available(user, now_ms=now_ms)
         if not may_use(answer):
             structlog.get_logger("millicent.radius").info("access refused", result=int(answer["result"]))
             return _reject(_REFUSED.get(Result(int(answer["result"])), "nothing is left"))
@@ -103,7 +103,7 @@ class Authentication:
             right = False  # EAP and others are not spoken here
         return access if right else None
 
-    async def _available(self, user: str, *, now_ms: int) -> np.void:
+    async def available(self, user: str, *, now_ms: int) -> np.void:
         """The shard's answer to: how much could this subscriber use, if everything were taken now?"""
         rows = commands(1)
         rows["verb"] = Verb.CHECK

@@ -17,6 +17,7 @@ from millicent.network.radius.clients import Clients, RadiusSettings
 from millicent.network.radius.datagrams import DatagramSocket
 from millicent.network.radius.following import Following
 from millicent.network.radius.orders import OrderSender
+from millicent.network.radius.turns import Turn
 
 _THREADS: Final = 4  # read tables and make slow hashes
 
@@ -24,8 +25,8 @@ _THREADS: Final = 4  # read tables and make slow hashes
 class RadiusDoor:
     """Made, opened and stopped on one event loop.
 
-    Several processes may open the same ports with `shared`; one of them `hears_notices`. An access server keeps its
-    source port, and so its worker.
+    Several processes may open the same ports with `shared`; who of them has the `turn` acts on notices. An access
+    server keeps its source port, and so its worker.
     """
 
     def __init__(
@@ -38,22 +39,14 @@ class RadiusDoor:
         sealing_key: bytes,
         clock: Callable[[], datetime] = system_now,
         shared: bool = False,
-        hears_notices: bool = True,
+        turn: Turn | None = None,
     ) -> None:
         self._settings = settings
+        self._turn = turn
         self._clients = Clients(settings.clients)
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="radius")
         self._sender = OrderSender(clock=clock)
         accounting = Accounting(port=port, services=services)
-        self._following = Following(
-            port=port,
-            clients=self._clients,
-            sender=self._sender,
-            book=book,
-            executor=self._executor,
-            clock=clock,
-            hears_notices=hears_notices,
-        )
         authentication = Authentication(
             port=port,
             accounting=accounting,
@@ -62,6 +55,16 @@ class RadiusDoor:
             passwords=PasswordCheck(sealing_key=sealing_key),
             executor=self._executor,
             interim_seconds=settings.interim_seconds,
+        )
+        self._following = Following(
+            port=port,
+            clients=self._clients,
+            sender=self._sender,
+            book=book,
+            executor=self._executor,
+            clock=clock,
+            available=authentication.available,
+            turn=turn,
         )
         address = settings.listen_address
         self._accounting = AccountingServer(
@@ -95,4 +98,6 @@ class RadiusDoor:
         await self._accounting.stop()
         await self._following.finish()
         self._sender.close()
+        if self._turn is not None:
+            self._turn.close()
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -6,7 +6,7 @@ first time is told its rate once more; telling a rate twice changes nothing.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from ipaddress import IPv4Address
@@ -36,6 +36,7 @@ from millicent.network.radius.granting import NO_LIMITS, Limits, grant_attribute
 from millicent.network.radius.orders import Order, OrderAnswer, OrderSender
 from millicent.network.radius.packets import Attributes
 from millicent.network.radius.reports import Outcome, Report, SessionText, read_session_text
+from millicent.network.radius.turns import Turn
 from millicent.network.radius.words import AcctStatus, Attribute, Code, ErrorCause
 
 _MOST_FOLLOWED: Final = 1_000_000
@@ -55,7 +56,8 @@ class Following:
         book: AccessBook,
         executor: Executor,
         clock: Callable[[], datetime] = system_now,
-        hears_notices: bool = True,
+        available: Callable[..., Awaitable[np.void]],
+        turn: Turn | None = None,
     ) -> None:
         self._port = port
         self._clients = clients
@@ -65,11 +67,14 @@ class Following:
         self._clock = clock
         self._throttled: OrderedDict[tuple[int, int], bool] = OrderedDict()  # what each session was last told
         self._tasks: set[asyncio.Task[None]] = set()
-        if hears_notices:  # of several workers one: an access server is told once
-            port.listen(Door.RADIUS, self.on_notices)
+        self._available = available
+        self._turn = turn
+        self._stopping = False
+        port.listen(Door.RADIUS, self.on_notices)
 
     async def finish(self) -> None:
         """Give up what is still being sent."""
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -100,14 +105,27 @@ class Following:
             self._throttled.popitem(last=False)
 
     def on_notices(self, notices: Rows, session_texts: Sequence[str]) -> None:
-        """Act on durable notices for our sessions. What else a session must be told follows from its next answer."""
+        """Act on durable notices for our sessions. What else a session must be told follows from its next answer.
+
+        All workers hear them; the one that has the turn acts, so an access server is told once.
+        """
+        if self._stopping or (self._turn is not None and not self._turn.is_ours()):
+            return
         for notice, text in zip(notices, session_texts, strict=True):
             key = (int(notice["session_high"]), int(notice["session_low"]))
             if notice["kind"] == NoticeKind.ABORT:
                 self._begin(self._disconnect(key, text))
             elif notice["kind"] == NoticeKind.REAUTHORISE:
-                throttled = self._throttled.get(key, False)
-                self._begin(self._reauthorise(text, throttled=throttled, limits=NO_LIMITS))
+                self._begin(self._tell_rate(key, text))
+
+    async def _tell_rate(self, key: tuple[int, int], text: str) -> None:
+        """Tell a session its rate of now. The shard knows it: reports of the session may come to another worker."""
+        answer = await self._available(read_session_text(text).user_name, now_ms=to_ms(self._clock()))
+        known = self._throttled.get(key)
+        throttled = bool(answer["throttled"]) if int(answer["result"]) == Result.DONE else bool(known)
+        if known is not None:
+            self._remember(key, throttled)
+        await self._reauthorise(text, throttled=throttled, limits=NO_LIMITS)
 
     async def _reauthorise(self, text: str, *, throttled: bool, limits: Limits) -> None:
         """Tell a session its rate, and its end where it has one."""

@@ -16,6 +16,7 @@ from millicent.network.radius.clients import RadiusSettings
 from millicent.network.radius.declaring import read_radius_settings
 from millicent.network.radius.door import RadiusDoor
 from millicent.network.radius.stored_access import StoredAccess
+from millicent.network.radius.turns import Turn
 
 
 def declared_radius(home: Path, *, tenant: str) -> RadiusSettings | None:
@@ -33,7 +34,8 @@ async def start_radius(room: DoorRoom) -> RadiusDoor | None:
 
 
 async def open_radius(room: DoorRoom, *, settings: RadiusSettings, worker: int | None = None) -> RadiusDoor:
-    """Open the door, in the shard's process or as one of several workers. The first of them hears notices."""
+    """Open the door, in the shard's process or as one of several workers. One of these acts on notices."""
+    turn = Turn(room.home / "doors" / room.tenant / "radius.lock") if worker is not None else None
     door = RadiusDoor(
         port=room.port,
         settings=settings,
@@ -41,7 +43,7 @@ async def open_radius(room: DoorRoom, *, settings: RadiusSettings, worker: int |
         book=StoredAccess(tenant_id=room.tenant_id, profiles=settings.profiles),
         sealing_key=credential_key(room.home),
         shared=worker is not None,
-        hears_notices=not worker,
+        turn=turn,
     )
     await door.open()
     return door

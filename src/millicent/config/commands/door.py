@@ -19,6 +19,9 @@ app = typer.Typer(no_args_is_help=True, help="Doors to the network: workers, pas
 def radius() -> None:
     """Run the workers that HOME/doors/TENANT/radius.yaml declares, until SIGTERM or Ctrl-C."""
     from millicent.config.settings import settings
+    from millicent.config.setup import prepare_django
+
+    prepare_django()
     from millicent.network.radius.starting import declared_radius
 
     declared = declared_radius(settings().home_path, tenant=settings().tenant)
@@ -29,6 +32,9 @@ def radius() -> None:
 def http() -> None:
     """Run the workers that HOME/doors/TENANT/http.yaml declares, until SIGTERM or Ctrl-C."""
     from millicent.config.settings import settings
+    from millicent.config.setup import prepare_django
+
+    prepare_django()
     from millicent.network.http.starting import declared_http
 
     declared = declared_http(settings().home_path, tenant=settings().tenant)

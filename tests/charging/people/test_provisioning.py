@@ -243,6 +243,17 @@ def test_members_of_a_pool_share_it_and_pools_of_other_payers_are_others(tenant_
     ]
 
 
+def test_what_a_pool_would_share_serves_a_subscription_outside_any_pool_alone_as_on_its_bill(tenant_id, port):
+    with tenant_scope(tenant_id):
+        an_operator()
+        _, alone = a_customer("ANA", offering="family")
+
+    provisioned(tenant_id, port)
+
+    (told,) = port.told(Verb.GRANT)
+    assert (told["scope"], told["subscription_id"]) == (0, alone)
+
+
 def test_the_payer_pays_for_those_below_it(tenant_id, port):
     with tenant_scope(tenant_id):
         an_operator()

@@ -143,11 +143,14 @@ def _owned(granted: pl.DataFrame) -> pl.DataFrame:
 
     The shard knows a subscription's payer, not the account it belongs to. What an account below its payer shares is a
     pool of that account's subscriptions; one that has another pool already has no part in it.
+    What a pool would share serves a subscription outside any pool alone, as on its bill.
     """
-    account, pool = SCOPES.index(CounterScope.ACCOUNT), SCOPES.index(CounterScope.POOL)
+    scopes = (CounterScope.SUBSCRIPTION, CounterScope.ACCOUNT, CounterScope.POOL)
+    own, account, pool = (SCOPES.index(each) for each in scopes)
     below = (pl.col("scope") == account) & (pl.col("billing_account_id") != pl.col("payer_id"))
-    alone = pl.concat_str("payer_id", pl.lit("/alone:"), "subscription_id")
-    named = pl.when(pl.col("pool") == "").then(alone).otherwise(pl.concat_str("payer_id", "pool", separator="/"))
+    alone = (pl.col("scope") == pool) & (pl.col("pool") == "")
+    granted = granted.with_columns(scope=pl.when(alone).then(pl.lit(own, pl.Int8)).otherwise("scope"))
+    named = pl.concat_str("payer_id", "pool", separator="/")
     owned = granted.with_columns(
         pool=pl.when(pl.col("scope") == pool).then(named).when(below).then(below_pool()).otherwise(pl.lit("")),
         scope=pl.when(below).then(pl.lit(pool, pl.Int8)).otherwise("scope"),

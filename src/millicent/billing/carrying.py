@@ -8,11 +8,25 @@ from millicent.billing.rules.context import BillContext
 from millicent.billing.rules.cycles import CycleSpan
 from millicent.customers.selectors import payers_before
 from millicent.customers.types import BillingAccountFacts
+from millicent.kit.errors import MillicentError
 
 
 def carried_into(openings: Sequence[tuple[BillContext, int]], *, known_at_ms: int | None = None) -> list[list[Bucket]]:
+    """`carried_or_why`, raising what is wrong with the first that is broken."""
+    carried: list[list[Bucket]] = []
+    for found in carried_or_why(openings, known_at_ms=known_at_ms):
+        if isinstance(found, MillicentError):
+            raise found
+        carried.append(found)
+    return carried
+
+
+def carried_or_why(
+    openings: Sequence[tuple[BillContext, int]], *, known_at_ms: int | None = None
+) -> list[list[Bucket] | MillicentError]:
     """For each payer's context, what lives on in the cycle that opens at the instant: nothing where none was billed.
 
+    A payer that is broken has its error there, and the others have what is theirs.
     A bucket follows the subscription that brought it. Where another account paid in the cycle before, its bill has
     closed the bucket; one of the payer's own that was computed later (a replay) is believed instead.
     """
@@ -21,14 +35,15 @@ def carried_into(openings: Sequence[tuple[BillContext, int]], *, known_at_ms: in
     asked = {(_payer(context), at_ms) for context, at_ms in openings}
     asked |= {(payers[account_id], at_ms) for account_id, at_ms in accounts if account_id in payers}
     closed = carried_buckets(sorted(asked))
-    return [
-        carried_over(
-            context,
-            closing=_own(context, at_ms=at_ms, closed=closed, payers=payers),
-            ended=CycleSpan(from_ms=at_ms - 1, until_ms=at_ms),
-        )
-        for context, at_ms in openings
-    ]
+    carried: list[list[Bucket] | MillicentError] = []
+    for context, at_ms in openings:
+        closing = _own(context, at_ms=at_ms, closed=closed, payers=payers)
+        ended = CycleSpan(from_ms=at_ms - 1, until_ms=at_ms)
+        try:
+            carried.append(carried_over(context, closing=closing, ended=ended) if closing else [])
+        except MillicentError as fault:
+            carried.append(fault)
+    return carried
 
 
 def _own(

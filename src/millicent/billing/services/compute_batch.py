@@ -7,7 +7,7 @@ from typing import TypeVar
 import polars as pl
 
 from millicent.billing import history
-from millicent.billing.carrying import carried_into
+from millicent.billing.carrying import carried_or_why
 from millicent.billing.errors import UsageNotConserved
 from millicent.billing.ports import BillingFacts
 from millicent.billing.rules.allowances import Bucket, carried_over, granted
@@ -191,9 +191,12 @@ def _bring_history(works: Sequence[_Work], *, facts: BillingFacts, known_until_m
     issued = history.issued_charges(since)
     for account_id, fees in facts.balances.fees(since).items():
         issued[account_id] = [*issued.get(account_id, ()), *fees]
-    carried = carried_into([(work.context, work.cycles[0].from_ms) for work in works], known_at_ms=known_until_ms - 1)
-    for work, buckets in zip(works, carried, strict=True):
-        work.carried = buckets
+    openings = [(work.context, work.cycles[0].from_ms) for work in works]
+    for work, found in zip(works, carried_or_why(openings, known_at_ms=known_until_ms - 1), strict=True):
+        if isinstance(found, MillicentError):
+            work.park(found)
+        else:
+            work.carried = found
         work.issued = [charge for account_id in work.account_ids for charge in issued.get(account_id, ())]
 
 
